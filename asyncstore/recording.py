@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 RESULT_OF = {State.WAITING: Result.NOT_SENT, **{state: result for result, state in STATE_AFTER.items()}}
 _AN_INSTANCE = Identity("", "", "")
 """Stands for the identity of an instance that this run does not read."""
-_EARLIER = "an earlier run left it so"
+LEFT_SO = "an earlier run left it so"
 _GONE = "it is no longer there; an earlier run found it, and did not send it"
 _MOST_THERE = 10_000
 """So many waiting files that are still there show that this run walked only a part of them."""
@@ -281,4 +281,4 @@ def earlier_outcome(file: SourceFile, earlier: Earlier) -> Outcome:
     if earlier.state.is_stored:
         return Outcome(file, Result.SKIPPED, _AN_INSTANCE, is_earlier=True)
     identity = _AN_INSTANCE if earlier.is_instance else None
-    return Outcome(file, RESULT_OF[earlier.state], identity, reason=f"{_EARLIER}: {earlier.reason}", is_earlier=True)
+    return Outcome(file, RESULT_OF[earlier.state], identity, reason=f"{LEFT_SO}: {earlier.reason}", is_earlier=True)

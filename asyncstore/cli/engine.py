@@ -30,7 +30,7 @@ from asyncstore.schedule.retry import OUT_OF_RESOURCES, RetryOptions
 from asyncstore.sender import Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from io import FileIO
 
     from asyncstore.cli.options.table import Parsed
@@ -263,7 +263,7 @@ def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
         raise failure from error
 
 
-def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False, renames: bool = False) -> None:
+def refuse_missing(paths: Sequence[str], *, opens_archives: bool = False, renames: bool = False) -> None:
     """Check that the paths of the command line exist, as storescu does before it sends anything.
 
     Args:
@@ -292,7 +292,8 @@ def refuse_missing(paths: Iterable[str], *, opens_archives: bool = False, rename
                 from asyncstore.cli.text.hints import hints_for  # only mistakes need it
 
                 refusal.add_note(" ".join(hints_for((NOT_OPENED,))))
-            refusal.add_note(
-                f"With {opt.NO_HALT.long} ({opt.NO_HALT.short}) the other files are sent, and this one is reported."
-            )
+            if len(paths) > 1:
+                refusal.add_note(
+                    f"With {opt.NO_HALT.long} ({opt.NO_HALT.short}) the other files are sent, and this one is reported."
+                )
             raise refusal from None

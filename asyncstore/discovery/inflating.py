@@ -107,8 +107,8 @@ def _zstandard() -> Any:  # noqa: ANN401 - the library is optional
     try:
         import zstandard
     except ImportError:
-        reason = "it is compressed with Zstandard, and no library for that is installed: pip install"
-        raise NoLibrary(f"{reason} 'asyncstore[archives]'") from None
+        reason = "it is compressed with Zstandard, and no library for that is installed"
+        raise NoLibrary(f"{reason}: install asyncstore with its extra archives") from None
     return zstandard
 
 

@@ -28,16 +28,16 @@ T = TypeVar("T")
 
 _S3 = ("s3", "s3a")
 _PACKAGES = {
-    "s3": "asyncstore[remote]",
-    "s3a": "asyncstore[remote]",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-    "az": "adlfs",
-    "abfs": "adlfs",
-    "abfss": "adlfs",
-    "sftp": "paramiko",
-    "ssh": "paramiko",
-    "memory": "asyncstore[remote]",
+    "s3": "asyncstore with its extra remote",
+    "s3a": "asyncstore with its extra remote",
+    "gs": "the package gcsfs",
+    "gcs": "the package gcsfs",
+    "az": "the package adlfs",
+    "abfs": "the package adlfs",
+    "abfss": "the package adlfs",
+    "sftp": "the package paramiko",
+    "ssh": "the package paramiko",
+    "memory": "asyncstore with its extra remote",
 }
 """What reads the stores of each scheme."""
 ONE_AT_A_TIME = ("sftp", "ssh")
@@ -175,7 +175,7 @@ def _store(root: str, scheme: str) -> Store:
     try:
         system = _system(root, scheme)
     except ImportError:
-        raise Refused(f"no library that reads {scheme}:// is installed: pip install '{_PACKAGES[scheme]}'") from None
+        raise Refused(f"no library that reads {scheme}:// is installed: install {_PACKAGES[scheme]}") from None
     except Exception as error:
         raise Refused(_reason(error)) from error
     return Store(root, system, scheme)

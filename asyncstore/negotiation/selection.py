@@ -153,7 +153,7 @@ class Selection:
         words = self._refusal(pair)
         if pair[1] not in self._transcoding.missing:
             return words
-        return f"{words}; it could be decompressed if its codec were installed: pip install 'asyncstore[codecs]'"
+        return f"{words}; its codec could decompress it: install asyncstore with its extra codecs"
 
     def _refusal(self, pair: Pair) -> str:
         from asyncstore.negotiation.names import name_of  # most runs never refuse anything

@@ -22,13 +22,13 @@ def limits(limit: Limit | None, now: float | None = None) -> list[str]:
     if limit is None:
         return []
     if limit.is_paused:
-        return [f"nothing begins{_until(limit, now)}"]
+        return [f"nothing begins{until(limit.until, now)}"]
     rates = []
     if limit.bytes_per_second is not None:
         rates.append(format_byte_rate(limit.bytes_per_second))
     if limit.stores_per_second is not None:
         rates.append(_stores(limit.stores_per_second))
-    parts = [f"{' and '.join(rates)}{_until(limit, now)}"] if rates else []
+    parts = [f"{' and '.join(rates)}{until(limit.until, now)}"] if rates else []
     if limit.echo_seconds is not None:
         echo = format_duration(limit.echo_seconds)
         parts.append(f"{limit.share * 100:.0f} % of the speed without the guard (C-ECHO takes {echo})")
@@ -67,9 +67,9 @@ def _number(rate: float) -> str:
     return format_count(round(rate)) if rate >= _WHOLE else f"{rate:.3g}"
 
 
-def _until(limit: Limit, now: float | None) -> str:
-    """When the time table says something else, in the time of this machine."""
-    if limit.until is None:
+def until(change: float | None, now: float | None = None) -> str:
+    """When the time table says something else, in the time of this machine; empty: it never does."""
+    if change is None:
         return ""
-    is_near = limit.until - (time() if now is None else now) < _DAY
-    return f" (time table, until {strftime('%H:%M' if is_near else '%a %H:%M', localtime(limit.until))})"
+    is_near = change - (time() if now is None else now) < _DAY
+    return f" (time table, until {strftime('%H:%M' if is_near else '%a %H:%M', localtime(change))})"

@@ -38,7 +38,7 @@ class MetricsFile:
         self._path = Path(os.path.realpath(path))
         if self._path.exists() and not self._path.is_file():
             raise ValueError("it is not a regular file")
-        with self._new(b""):
+        with self._new(b"\n"):  # on a full disk an empty file could be made
             pass
 
     @property

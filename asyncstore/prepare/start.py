@@ -42,7 +42,7 @@ def _start(file_format: FileFormat) -> subprocess.Popen[bytes]:
             start_new_session=True,  # Ctrl-C is for the parent, which ends its workers itself
         )
     except OSError as error:
-        raise PrepareError(f"cannot start a worker process: {error.strerror}") from error
+        raise PrepareError(f"cannot start a worker process: {sys.executable}: {error.strerror}") from error
     _widen(process.stdout)
     return process
 

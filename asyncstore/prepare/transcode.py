@@ -176,7 +176,7 @@ class _Frames:
             self._before_each()
 
 
-NO_CODEC = "for which no codec is installed: pip install 'asyncstore[codecs]'"
+NO_CODEC = "for which no codec is installed: install asyncstore with its extra codecs"
 _WITH_MARKERS = syntaxes.JPEGS | syntaxes.JPEGS_LS | syntaxes.JPEGS_2000
 
 

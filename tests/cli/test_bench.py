@@ -331,7 +331,8 @@ class TestWithoutLibraries:
         )
         assert done.returncode == 1
         assert done.err == (
-            f"asyncstore bench: {option} needs {library}, which is not installed: pip install 'asyncstore[report]'\n"
+            f"asyncstore bench: {option} needs {library}, which is not installed: "
+            "install asyncstore with its extra report\n"
         )
 
     @pytest.mark.parametrize("target", ["/", "missing/folder/a"])

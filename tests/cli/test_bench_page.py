@@ -134,7 +134,7 @@ class TestPage:
         for name in [name for name in sys.modules if name.partition(".")[0] == "plotly"]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, "plotly", None)
-        with pytest.raises(UsageError, match=r"asyncstore\[report\]"):
+        with pytest.raises(UsageError, match="with its extra report"):
             page(samples.everything())
 
 

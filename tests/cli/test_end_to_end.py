@@ -229,6 +229,8 @@ class TestExitCodes:
             f"asyncstore send: cannot access '{good}/gone': No such file or directory; nothing was sent",
             "With --no-halt (-nh) the other files are sent, and this one is reported.",
         ]
+        done = await asyncstore("send", HOST, "104", good / "gone")
+        assert "other files" not in done.err, "there are none"
         async with running_sink() as sink:
             done = await asyncstore("send", "-nh", HOST, str(sink.port), good, good / "gone")
         assert done.returncode == 2

@@ -56,6 +56,23 @@ async def test_the_same_command_again_sends_what_is_new_or_changed_only(archive,
         assert (ran.returncode, results) == (0, {"skipped": 29, "stored": 3})
 
 
+async def test_a_run_that_is_interrupted_before_it_finds_a_file_says_how_to_go_on(journal, tmp_path):
+    names = tmp_path / "names"
+    os.mkfifo(names)
+    writer = os.open(names, os.O_RDWR)  # the list goes on for ever
+    try:
+        async with running_sink() as sink:
+            words = ("--journal", journal, "--files-from", names, "127.0.0.1", str(sink.port))
+            process = await started("send", "-nh", *words)
+            await until(journal.with_name("run.db-ctl").exists)
+            process.send_signal(signal.SIGINT)
+            ran = await finished(process)
+    finally:
+        os.close(writer)
+    assert ran.returncode == 130
+    assert f"asyncstore resume {journal} sends the rest." in ran.err
+
+
 async def test_resume_repeats_the_recorded_command_from_anywhere(archive, journal, tmp_path, monkeypatch):
     async with running_sink() as sink:
         monkeypatch.chdir(tmp_path)
@@ -110,6 +127,7 @@ async def test_files_that_could_not_be_sent_are_looked_at_again_if_that_is_asked
         ran, results = await _send(sink.port, archive, journal)
         assert (ran.returncode, results) == (2, {"skipped": 30, "not_sent": 1})
         assert "an earlier run left it so" in ran.err
+        assert "With --retry-not-sent it looks again" in ran.err
         status = text.stat()
         text.write_bytes(trees.instances(archive.parent / "good", 1, seed=9)[0].read_bytes()[: status.st_size])
         os.utime(text, ns=(status.st_atime_ns, status.st_mtime_ns))

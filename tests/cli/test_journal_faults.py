@@ -244,7 +244,7 @@ async def test_a_folder_that_is_not_there(archive, tmp_path, place):
     assert_told(
         ran,
         f"asyncstore send: journal {journal}: it cannot be written to: {cause}",
-        "Give the rights to write it and into its folder, or use another journal.",
+        f"There is no folder {journal.parent}: make it, or use another journal.",
     )
 
 

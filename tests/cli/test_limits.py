@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from time import localtime
 
 import pytest
 
@@ -114,3 +115,20 @@ async def test_requests_change_the_limits_of_a_run(archive, tmp_path):
                 process.kill()
                 await process.communicate()
         assert sink.tally.instances == _FILES
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no Unix sockets that asyncio can use")
+async def test_a_time_table_that_sets_no_limit_now_says_when_it_will(archive, tmp_path):
+    journal = tmp_path / "run.db"
+    hour = localtime().tm_hour
+    begun, next_one = f"{(hour + 18) % 24:02}:00", f"{(hour + 6) % 24:02}:00"
+    async with Sink(port=0) as sink:
+        words = ("--journal", journal, "--limit-rate", "pause", "127.0.0.1", str(sink.port), archive)
+        process = await started("send", "-nh", *words)
+        try:
+            await until((tmp_path / "run.db-ctl").exists)
+            answer = await ask(str(journal), "limit-rate", f"{begun},off {next_one},2M")
+            assert answer["message"] == f"from now on without a limit (time table, until {next_one})"
+        finally:
+            process.kill()
+            await process.communicate()

@@ -171,7 +171,7 @@ async def test_without_the_package_it_says_how_to_install_it(folder, tmp_path, o
         1,
         [
             f"asyncstore send: {option[0]} needs the package prometheus_client, which is not installed",
-            "Install asyncstore with its extra, asyncstore[metrics], or the package prometheus-client.",
+            "Install asyncstore with its extra metrics.",
         ],
     )
 

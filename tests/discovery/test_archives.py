@@ -454,7 +454,7 @@ class TestNotRead:
         monkeypatch.setitem(__import__("sys").modules, "zstandard", None)
         [(name, reason)] = found(put(PACKED["tar.zst"])).items()
         assert name == "x"
-        assert "pip install 'asyncstore[archives]'" in reason
+        assert "install asyncstore with its extra archives" in reason
 
 
 class TestDamage:

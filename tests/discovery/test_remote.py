@@ -103,7 +103,7 @@ class TestListing:
 
     def test_a_missing_library_is_named(self, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
-        with pytest.raises(stores.Refused, match="no library that reads gs:// is installed: pip install 'gcsfs'"):
+        with pytest.raises(stores.Refused, match="no library that reads gs:// is installed: install the package gcsfs"):
             names("gs://bucket")
 
 
@@ -377,7 +377,7 @@ class TestSending:
         monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
         async with Sink(port=0) as sink:
             ran = await send(sink.port, [url], REMOTE)
-        assert ran.errors == {"no library that reads gs:// is installed: pip install 'gcsfs'"}
+        assert ran.errors == {"no library that reads gs:// is installed: install the package gcsfs"}
 
     async def test_a_url_that_leads_nowhere_has_an_outcome(self, store):
         async with Sink(port=0) as sink:

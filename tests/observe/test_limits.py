@@ -6,7 +6,7 @@ import time
 import pytest
 
 from asyncstore.model import Limit
-from asyncstore.observe.limits import limited, limits
+from asyncstore.observe.limits import limited, limits, until
 
 _NOW = 1795886000.0
 """A Saturday, 17:13 UTC."""
@@ -46,6 +46,11 @@ def _in_utc(monkeypatch):
 )
 def test_limits_are_said_in_one_line(limit, words):
     assert limited(limit, _NOW) == words
+
+
+def test_without_a_limit_the_time_table_may_bring_one():
+    assert until(_NOW + 2800, _NOW) == " (time table, until 18:00)"
+    assert until(None, _NOW) == ""
 
 
 def test_limits_are_listed_one_by_one():

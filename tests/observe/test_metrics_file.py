@@ -1,6 +1,7 @@
 """The file of metrics: whole or not at all, and readable by the user that collects it."""
 
 import os
+import resource
 import stat
 
 import pytest
@@ -51,6 +52,17 @@ def test_a_symbolic_link_stays_one(path, tmp_path):
     MetricsFile(str(path)).replace(b"1\n")
     assert path.is_symlink()
     assert (tmp_path / "elsewhere.prom").read_bytes() == b"1\n"
+
+
+def test_a_full_disk_is_known_before_anything_is_written(path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # empty files can still be made, as on a full disk
+        with pytest.raises(OSError, match="too large"):
+            MetricsFile(str(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(path.parent.iterdir()) == []
 
 
 def test_the_stem_is_the_name_without_folder_and_suffix(path):

@@ -96,5 +96,6 @@ def _plotly() -> str:
             get_plotlyjs,
         )
     except ModuleNotFoundError as error:
-        raise UsageError(f"plots need {error.name}, which is not installed: pip install 'asyncstore[report]'") from None
+        message = f"plots need {error.name}, which is not installed: install asyncstore with its extra report"
+        raise UsageError(message) from None
     return str(get_plotlyjs()).replace("</script", "<\\/script").replace("<!--", "<\\!--")

@@ -64,7 +64,7 @@ def require_library(row: Option[object]) -> None:
     """
     module, name = _LIBRARIES[row.long]
     if find_spec(module) is None:
-        raise UsageError(f"{row.long} needs {name}, which is not installed: pip install 'asyncstore[report]'")
+        raise UsageError(f"{row.long} needs {name}, which is not installed: install asyncstore with its extra report")
 
 
 def check_writable(what: str, target: str) -> None:

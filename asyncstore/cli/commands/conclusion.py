@@ -82,12 +82,16 @@ def _details(parsed: Parsed, watch: Watch) -> Iterator[str]:
 
 def _about_journal(parsed: Parsed, watch: Watch) -> Iterator[str]:
     """How the journal helps to send the rest."""
+    from asyncstore.recording import LEFT_SO  # it imports the journal
+
     tally = watch.tally
-    if tally.withdrawn or tally.count(Result.UNKNOWN) or (watch.is_cut_short and watch.is_time_up):
+    if tally.withdrawn or tally.count(Result.UNKNOWN) or watch.is_cut_short:
         with_list = ", given the same list again," if parsed[opt.FILES_FROM] == opt.STANDARD_STREAM else ""
         yield f"asyncstore resume {printable(str(parsed[opt.JOURNAL]))}{with_list} sends the rest."
     if tally.count(Result.FAILED):
         yield f"With {opt.RETRY_FAILED.long} it sends again what the peer refused."
+    if any(group.text.startswith(LEFT_SO) for group in tally.reasons(Result.NOT_SENT)):
+        yield f"With {opt.RETRY_NOT_SENT.long} it looks again at what an earlier run could not send."
 
 
 def _next_steps(parsed: Parsed, tally: Tally) -> Iterator[str]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from time import time
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.engine import limits_of
 from asyncstore.cli.options import rows as opt
 from asyncstore.errors import UsageError
-from asyncstore.observe.limits import limited
+from asyncstore.observe.limits import limited, until
 
 if TYPE_CHECKING:
     import logging
@@ -109,7 +110,8 @@ class Limiting:
             table = table._replace(zone=self._zone)
         self._set(row.long, table)
         limit = None if self._run is None else self._run.progress().limit
-        return f"from now on {limited(limit) or 'without a limit'}"
+        change = None if table is None else table.next_change(time())
+        return f"from now on {limited(limit) or f'without a limit{until(change)}'}"
 
     def _apply(self, new: Parsed) -> None:
         limits = limits_of(new)

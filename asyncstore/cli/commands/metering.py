@@ -174,7 +174,7 @@ def _import_metrics(option: str) -> None:
         if error.name != "prometheus_client":
             raise
         lacking = UsageError(f"{option} needs the package prometheus_client, which is not installed")
-        lacking.add_note("Install asyncstore with its extra, asyncstore[metrics], or the package prometheus-client.")
+        lacking.add_note("Install asyncstore with its extra metrics.")
         raise lacking from None
 
 

@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from asyncstore import errors
@@ -140,6 +141,7 @@ REASONS = {
     "larger than a file in an archive may be": "--archive-file-bytes allows larger files.",
     "more bytes than a file may have": "--archive-file-bytes allows larger files.",
     "its data set inflates to more than": "--max-inflated allows larger data sets.",
+    "is not in the map": "Add what is missing to the table, or --map-others send sends it as it is.",
     "the SOP class is not among those proposed": "-R, or no -x option at all, proposes the SOP classes of the files.",
 }
 """Parts of an outcome's reason, and the options that let such files be sent."""
@@ -207,9 +209,18 @@ def _cannot_listen(error: errors.CannotListen) -> str:
     return _CANNOT_LISTEN.get(errno.errorcode.get(error.errno or 0, ""), _NO_ADDRESS)
 
 
+def _not_writable(error: errors.JournalNotWritable) -> str:
+    folder = os.path.dirname(error.path)
+    if not os.path.isdir(folder):
+        return f"There is no folder {folder}: make it, or use another journal."
+    return "Give the rights to write it and into its folder, or use another journal."
+
+
 def _other_migration(error: errors.OtherMigration) -> str:
     if any(one.fact == "--set" and one.now is None for one in error.differences):
         return "A journal keeps no values of --set: give the whole command again, or keep them in a file for --config."
+    if any(one.fact == "--map" and one.recorded and one.now for one in error.differences):
+        return "The table has changed. Put the recorded one back, or use another --journal for the new one."
     return f"Use another --journal for this one. asyncstore resume {error.path} repeats the recorded command."
 
 
@@ -234,7 +245,7 @@ _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
     errors.NotAJournal: lambda _: "Give a journal, or a name that does not exist yet: the journal is made then.",
     errors.JournalTooNew: lambda _: "Use the newer asyncstore, or begin another journal.",
     errors.JournalNotReadable: lambda _: "Give the rights to read it, or give another journal.",
-    errors.JournalNotWritable: lambda _: "Give the rights to write it and into its folder, or use another journal.",
+    errors.JournalNotWritable: _not_writable,
     errors.JournalDamaged: lambda error: (
         f"asyncstore report --salvage FILE {error.path} reads what can be read of it into a new journal."
     ),

@@ -54,7 +54,7 @@ def _library() -> Any:  # noqa: ANN401 - the library has no types
     try:
         return import_module("hdrh.histogram").HdrHistogram
     except ImportError:
-        message = "a log of HdrHistogram needs the library hdrhistogram: pip install 'asyncstore[report]'"
+        message = "a log of HdrHistogram needs the library hdrhistogram: install asyncstore with its extra report"
         raise UsageError(message) from None
 
 
