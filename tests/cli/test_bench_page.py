@@ -51,6 +51,16 @@ def _small(request, monkeypatch):
         monkeypatch.setattr(frame, "_plotly", lambda: "/* plotly */")
 
 
+@cache
+def page_of_everything():
+    return page(samples.everything())
+
+
+@cache
+def plots_of_everything():
+    return plots_of(samples.everything())
+
+
 def names(document):
     return [plot.name for plot in plots_of(document)]
 
@@ -63,7 +73,7 @@ def traces(document, name):
 class TestPage:
     @pytest.mark.slow
     def test_it_needs_nothing_else(self):
-        shown = Page(page(samples.everything()))
+        shown = Page(page_of_everything())
         assert not {"link", "img", "iframe", "a", "form", "object", "base"} & set(shown.tags)
         assert not {"src", "href", "action", "srcset"} & {name for name, _ in shown.attributes}
         [policy] = [value for name, value in shown.attributes if name == "content" and "default-src" in value]
@@ -72,13 +82,13 @@ class TestPage:
 
     @pytest.mark.slow
     def test_it_says_the_verdict_first(self):
-        words = Page(page(samples.everything())).words
+        words = Page(page_of_everything()).words
         assert words.startswith("asyncstore bench Crossed Not passed: p99<20ms: 41 ms, crossed")
         assert words.index("rate>150/s") < words.index("Latency over time")
 
     def test_what_is_needed_to_measure_again_is_there(self):
         document = samples.everything()
-        words = Page(page(document)).words
+        words = Page(page_of_everything()).words
         peer = document.setup.peer
         facts = [document.setup.corpus.hash, str(document.setup.seed), "--mix ct=70,cr=30", "3.11.2", "0.9.0"]
         facts += [peer.implementation_class_uid, peer.implementation_version_name, "16 384 B", "CTImageStorage"]
@@ -86,8 +96,8 @@ class TestPage:
             assert fact in words
 
     def test_every_plot_has_a_title_and_a_sentence_that_says_how_to_read_it(self):
-        plots = plots_of(samples.everything())
-        text = page(samples.everything())
+        plots = plots_of_everything()
+        text = page_of_everything()
         for plot in plots:
             assert plot.title
             assert re.fullmatch(r"[A-Z].*\.", plot.reading)
@@ -96,7 +106,7 @@ class TestPage:
         assert len({plot.name for plot in plots}) == len(plots)
 
     def test_it_is_readable_without_scripts(self):
-        words = Page(page(samples.everything())).words
+        words = Page(page_of_everything()).words
         assert "The plots need JavaScript; the tables have their numbers." in words
         for column in ("associations", "residual", "transfer syntax", "status"):
             assert column in words
@@ -152,7 +162,7 @@ class TestPlots:
     @pytest.mark.slow
     def test_plotly_knows_every_field(self):
         go = pytest.importorskip("plotly.graph_objects")
-        for plot in plots_of(samples.everything()):
+        for plot in plots_of_everything():
             go.Figure({"data": plot.traces, "layout": plot.layout})
 
     def test_every_colour_has_one_for_dark_pages(self):
@@ -168,7 +178,7 @@ class TestPlots:
             elif name.lower().endswith("color"):
                 found.add(value)
 
-        for plot in plots_of(samples.everything()):
+        for plot in plots_of_everything():
             look([plot.traces, plot.layout])
         assert found
         assert found <= set(DARK)
@@ -197,7 +207,7 @@ class TestPlots:
         assert "throughput" in names(samples.document([phase]))
 
     def test_phases_are_marked(self):
-        [plot] = [plot for plot in plots_of(samples.everything()) if plot.name == "throughput"]
+        [plot] = [plot for plot in plots_of_everything() if plot.name == "throughput"]
         texts = [shape["label"]["text"] for shape in plot.layout["shapes"]]
         assert texts == ["<i>warm-up</i>", "200/s", "300/s"]
 
@@ -226,7 +236,7 @@ class TestPlots:
     def test_the_knee_shows_the_law_the_residuals_the_limit_and_the_recommendation(self):
         shown = traces(samples.everything(), "knee")
         assert {"measured", "scalability law", "p99", "residuals"} <= set(shown)
-        [plot] = [plot for plot in plots_of(samples.everything()) if plot.name == "knee"]
+        [plot] = [plot for plot in plots_of_everything() if plot.name == "knee"]
         texts = {shape["label"]["text"] for shape in plot.layout["shapes"]}
         assert {"recommended: 16", "limit 500 ms"} <= texts
 

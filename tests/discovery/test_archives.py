@@ -188,6 +188,7 @@ class TestFormats:
         assert stream.getvalue()[6] & 8
         assert found(put(stream.getvalue())) == {"x!a.dcm": MORE}
 
+    @pytest.mark.slow
     def test_a_central_directory_of_several_pages_is_read_whole(self, put, monkeypatch):
         monkeypatch.setattr("asyncstore.discovery.zip._PAGE", 1 << 18)
         files = {f"{'directory' * 20}/{number}": b"%d" % number for number in range(2000)}

@@ -94,6 +94,7 @@ def test_a_study_in_several_journals_or_under_two_patient_ids_is_one(tmp_path):
         reader.close()
 
 
+@pytest.mark.slow
 def test_many_different_reasons_are_handed_over_one_by_one(path):
     record(path, [delivery(f"/a/{number}", State.NOT_SENT, reason=f"cut off at {number}") for number in range(2500)])
     seen = []
@@ -277,6 +278,7 @@ def test_found_is_the_sum_over_all_states_after_any_runs(tmp_path_factory, runs)
         assert found.attempts == attempts
 
 
+@pytest.mark.slow
 def test_reading_many_studies(path):
     record(path, [delivery(f"/a/{number}", study=f"1.{number}") for number in range(2500)])
     with Reader(str(path)) as reader:

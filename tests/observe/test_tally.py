@@ -98,6 +98,7 @@ def test_reasons_say_why_how_often_and_name_the_first_file():
     assert tally.statuses == {0xA700: 2, 0xB007: 1}
 
 
+@pytest.mark.slow
 def test_a_million_different_reasons_do_not_fill_the_memory():
     letters = ("".join(three) for three in product(ascii_lowercase, repeat=3))
     tally = _tally(*(not_sent(error=f"odd byte {word}") for word, _ in zip(letters, range(5000), strict=False)))

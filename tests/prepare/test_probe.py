@@ -127,6 +127,7 @@ def _assert_found_in_its_place(path):
     assert found.data == (content[found.offset :] if len(content) <= _PAGE else None)
 
 
+@pytest.mark.slow
 def test_the_uids_of_the_data_set_count():
     """The file meta information of some files in pydicom's collection names another instance."""
     differing = {path.name for path in _ORDINARY if _by_pydicom(path) != _by_pydicom_in_data_set(path)}

@@ -130,6 +130,7 @@ def test_what_is_not_ordinary_is_left_to_the_re_encoder(transfer_syntax_uid, mad
         spliced(data, transfer_syntax_uid, VALUES)
 
 
+@pytest.mark.slow
 def test_every_test_file_comes_out_as_if_it_were_re_encoded():
     count = 0
     for path in trees.pydicom_test_files():

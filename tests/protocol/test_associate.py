@@ -483,6 +483,7 @@ def test_a_truncated_body_is_decoded_or_invalid(pdu, body):
         _decodes_or_is_invalid(pdu, body[:length])
 
 
+@pytest.mark.slow
 @_BODIES
 def test_a_body_with_a_flipped_bit_is_decoded_or_invalid(pdu, body):
     for position in range(len(body)):

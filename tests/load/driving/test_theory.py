@@ -146,6 +146,7 @@ def test_service_of_two_lengths_has_the_sojourn_times_of_m_g_1():
     assert latencies.mean == about(first + RATE * second / 2 / (1 - RATE * first))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("associations", [1, 5, 40])
 def test_a_closed_load_over_one_server_waits_for_all_its_associations(associations):
     latencies = measured([closed(associations, 100.0)], fixed(0.01))
