@@ -68,6 +68,8 @@ class _NamedTuple(tuple[Any, ...], metaclass=_Kind):
             raise TypeError(f"{type(self).__name__} has no fields {', '.join(named)}")
         return _new(type(self), values)
 
+    __replace__ = _replace  # for copy.replace() of Python 3.13
+
     def _asdict(self) -> dict[str, Any]:
         return dict(zip(type(self)._fields, self, strict=True))
 
