@@ -107,6 +107,11 @@ def test_the_error_names_what_is_wrong():
         Ours("a")._replace(colour=1)
 
 
+def test_copy_replace_makes_another_one():
+    replace = getattr(copy, "replace", Ours.__replace__)  # since Python 3.13
+    assert replace(Ours("a", 1), size=2) == Ours("a", 2)
+
+
 def test_nothing_can_be_set():
     one = Ours("a")
     with pytest.raises(AttributeError):

@@ -194,7 +194,7 @@ async def _connected(candidate: socket.socket, where: Any) -> None:  # noqa: ANN
     """
     try:
         candidate.connect(where)
-    except BlockingIOError:
+    except (BlockingIOError, InterruptedError):  # a signal does not end an attempt (connect(2) of POSIX)
         loop, ready = asyncio.get_running_loop(), asyncio.Event()
         loop.add_writer(candidate, ready.set)
         try:

@@ -253,19 +253,25 @@ class Pool:
 
     async def _do(self, queue: _Queue, work: _Work, tasks: Sequence[Any], answers: list[Answer]) -> None:
         async with queue.places:
-            while not (queue.idle or self._is_closed):
-                await called_in_thread(partial(self._start, queue))
-            if self._is_closed:  # a worker that was about to start may be idle, but it has been ended
-                raise PrepareError("the pool of worker processes has been closed")
-            worker = queue.idle.pop()
+            worker = await self._idle_worker(queue)
             try:
                 seconds = self._silent_seconds + work.bytes / _BYTES_PER_SECOND
                 await worker.do([work.kind, tasks, *work.settings], answers, seconds)
             except BaseException:
-                self._all.discard(worker)
-                worker.end()
+                self._end(worker)
                 raise
             queue.idle.append(worker)
+
+    async def _idle_worker(self, queue: _Queue) -> Worker:
+        """A worker that has nothing to do. No file is to blame for those that died meanwhile."""
+        while not self._is_closed:  # a worker that was about to start may be idle then, but it has been ended
+            while queue.idle:
+                worker = queue.idle.pop()
+                if worker.is_alive:
+                    return worker
+                self._end(worker)
+            await called_in_thread(partial(self._start, queue))
+        raise PrepareError("the pool of worker processes has been closed")
 
     def _start(self, queue: _Queue) -> None:
         """Start a worker, in a thread. If the caller is cancelled, the worker stays idle or ends with the pool."""
@@ -279,9 +285,12 @@ class Pool:
                 worker.lower_priority(queue.niceness)
                 queue.idle.append(worker)
                 return
-            self._all.discard(worker)
-            worker.end()
+            self._end(worker)
         raise PrepareError(f"worker processes die as soon as they start; the interpreter is {sys.executable}")
+
+    def _end(self, worker: Worker) -> None:
+        self._all.discard(worker)
+        worker.end()
 
     def close(self) -> None:
         """End every process."""

@@ -51,6 +51,11 @@ class Worker:
         with self._exchange:
             return self._process.stdout is not None and self._process.stdout.read(len(HELLO)) == HELLO
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
     def lower_priority(self, niceness: int) -> None:
         """Lower the priority of the process by so much, where the system has priorities."""
         if niceness and hasattr(os, "setpriority"):

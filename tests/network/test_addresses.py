@@ -111,6 +111,25 @@ async def test_only_a_name_needs_the_thread_of_the_resolver(monkeypatch, host):
 
 
 @in_both_loops
+async def test_a_signal_does_not_end_the_attempt(monkeypatch):
+    """The system goes on with it (POSIX, connect(2): EINTR)."""
+
+    class Interrupted(socket.socket):
+        def connect(self, address):
+            with suppress(BlockingIOError):
+                super().connect(address)
+            raise InterruptedError
+
+    monkeypatch.setattr(socket, "socket", Interrupted)
+    async with nothing_left_behind():
+        with (
+            listen("127.0.0.1", 0) as listening,
+            await connect("127.0.0.1", listening.getsockname()[1], GUARD) as opened,
+        ):
+            assert opened.getpeername() == listening.getsockname()
+
+
+@in_both_loops
 async def test_a_silent_address_does_not_block_the_next_one(resolved):
     async with nothing_left_behind():
         with black_hole() as silent, listen("127.0.0.1", 0) as listening:

@@ -165,6 +165,20 @@ async def test_a_batch_whose_worker_was_killed_is_done_again(folder):
 
 
 @pytest.mark.slow
+async def test_workers_that_were_killed_while_they_had_nothing_to_do_are_no_files_fault(folder):
+    paths = [_file(folder, "1"), _file(folder, "2")]
+    before = _children()
+    with _closing(Pool(3)) as pool:
+        await asyncio.gather(*(_probe(pool, paths) for _ in range(3)))
+        killed = _children() - before
+        assert len(killed) == 3
+        for worker in killed:
+            os.kill(worker, signal.SIGKILL)
+            os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - it dies at once
+        assert await _probe(pool, paths) == _probed(paths)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [["kills-once"], ["1", "kills-once", "2"], ["kills-once-1", "kills-once-2", "3"]])
 async def test_a_file_that_killed_a_worker_by_chance_is_sent(folder, names):
     paths = [_file(folder, name) for name in names]

@@ -142,6 +142,11 @@ class _Worker:
             with suppress(ProcessLookupError):  # a thread is about to note its end
                 os.kill(self.pid, signal.SIGKILL)
 
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self._status
+
     def wait(self, timeout: float) -> int:
         if self._status is None:
             ended = os.pidfd_open(self.pid)

@@ -112,11 +112,15 @@ class ForkedWorker:
 
     def kill(self) -> None:
         """Send SIGKILL, if it has not ended."""
-        with suppress(subprocess.TimeoutExpired):
-            self.wait(0)
-        if self._status is None:
+        if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
+
+    def poll(self) -> int | None:
+        """Return its exit status; ``None``: it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self._status
 
     def wait(self, timeout: float) -> int:
         """Wait for its end; returns its exit status. Several threads may wait at once, one of them only to kill it."""
