@@ -138,10 +138,6 @@ def test_a_class_has_only_annotations_of_its_own():
     assert str(inspect.signature(Narrow)) == "(value: 'T', others: 'tuple[T, ...]' = ())"
 
 
-def test_copy_can_replace_items():
-    assert Ours("a").__replace__(size=3) == ("a", 3, ())  # copy.replace(), new in Python 3.13, calls it
-
-
 def test_patterns_match_by_position():
     match Ours("a", 1):
         case Ours(path, 1, names):
