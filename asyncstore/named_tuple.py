@@ -3,6 +3,9 @@
 The standard library's compiles a constructor and all annotations for each class: 0.2 ms, and 80 classes are a tenth of
 the time for sending one file. Here all classes share one constructor. It takes 0.1 µs longer; who makes a tuple for
 each instance calls ``tuple.__new__``.
+
+Fields are read from annotations that are text (PEP 563). From Python 3.14 on others are not there yet when a class is
+made.
 """
 
 from __future__ import annotations

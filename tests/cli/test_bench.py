@@ -202,12 +202,16 @@ class TestAgainstTheSink:
         assert done.returncode == 0, done.err
         assert document_of(tmp_path / "a.json")["whole"]["offered"] == 20
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
     async def test_files_are_sent_again_and_again_with_new_uids(self, tmp_path):
         trees.instances(tmp_path / "files", 3)
         async with Sink(port=0, output=tmp_path / "received", latency=LATENCY) as sink:
-            words = ("--warm-up", "0", "--no-calibrate", "--associations", "1", "--duration", "300ms")
-            done = await asyncstore("bench", *words, "127.0.0.1", str(sink.port), tmp_path / "files")
-        assert done.returncode == 0, done.err
+            words = ("--warm-up", "0", "--no-calibrate", "--associations", "1", "--duration", "60s")
+            process = await started("bench", *words, "127.0.0.1", str(sink.port), tmp_path / "files")
+            await until(lambda: sink.tally.instances > 6)
+            process.send_signal(signal.SIGINT)
+            done = await finished(process)
+        assert done.returncode == 130, done.err
         assert len(list((tmp_path / "received").iterdir())) > 6
 
     async def test_a_crossed_threshold_ends_it_with_99(self):
@@ -284,11 +288,16 @@ class TestAgainstOtherPeers:
         assert abs(whole["failed"] - whole["stored"]) <= 1
         assert "x status: 0xA700 out of resources" in done.out
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
     async def test_a_peer_that_dies_in_the_middle_and_comes_back(self, tmp_path):
         dies = Behaviour(on_store=after(5, resets()))
         async with running_hostile(obedient, dies, dies, obedient) as scp:
-            done = await bench(scp.port, *QUICK[:-1], "1500ms", "--json", tmp_path / "a.json")
-        assert done.returncode == 2
+            words = (*QUICK[:-1], "60s", "--json", tmp_path / "a.json")
+            process = await started("bench", *words, "127.0.0.1", str(scp.port))
+            await until(lambda: len(scp.stores) > 20)
+            process.send_signal(signal.SIGINT)
+            done = await finished(process)
+        assert done.returncode == 130, done.err
         whole = document_of(tmp_path / "a.json")["whole"]
         assert whole["unknown"] == 2
         assert whole["stored"] > 10

@@ -57,9 +57,10 @@ def test_a_run_whose_files_are_all_stored_already_is_ready():
     assert "READY=1" in told.refresh()
 
 
-def test_a_run_whose_files_were_only_withdrawn_is_not_ready():
+def test_a_run_that_gives_up_or_withdraws_all_its_files_is_not_ready():
     told = Told()
-    told.tally.add([Outcome(SourceFile("/a", 1), Result.NOT_SENT, is_withdrawn=True)])
+    told.tally.add([Outcome(SourceFile("/a", 1), Result.NOT_SENT, reason="no connection")])
+    told.tally.add([Outcome(SourceFile("/b", 2), Result.NOT_SENT, is_withdrawn=True)])
     assert "READY=1" not in told.refresh()
 
 

@@ -2,8 +2,8 @@
 
 Rules:
 
-1. The run is ready when its first association is open, when it waits for the peer, or when a file has its outcome (so
-   also if earlier runs have stored all of them). A run that cannot do anything never becomes ready: its start fails.
+1. The run is ready when its first association is open, when it waits for the peer, or when an earlier run has sent some
+   of its files. A run that cannot do anything never becomes ready, though all files get their outcome: its start fails.
    Some contexts can only be proposed when all files are known: until then the start is given more time.
 2. Everything is sent from the event loop, so the watchdog notices a loop that hangs.
 """
@@ -49,7 +49,7 @@ class Service:
     def refresh(self, tally: Tally, progress: Progress, rates: Rates) -> None:
         """Tell what there is to tell; call this several times a second."""
         now = self._clock()
-        if not self._is_ready and (progress.associations_opened or progress.outage is not None or tally.settled):
+        if not self._is_ready and (progress.associations_opened or progress.outage is not None or tally.attempted):
             self._is_ready = self._manager.send(_READY)
         if self._sign_every is not None and now >= self._next_sign:
             self._next_sign = now + self._sign_every
