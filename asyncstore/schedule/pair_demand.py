@@ -115,8 +115,8 @@ class PairDemand:
         """Whether waiting instances need ``lane`` to replace its association (rule 3)."""
         missing = waiting.keys() - lane.selection.coverage.settled(waiting.keys())
         instances = sum(map(waiting.__getitem__, missing))
-        if instances > _REOPEN_RATIO * len(lanes):
-            return True
+        if not 0 < instances <= _REOPEN_RATIO * len(lanes):
+            return bool(missing)
         carried = [missing & other.to_ask | other.selection.coverage.settled(missing) for other in lanes]
         return not missing.issubset(chain(*carried)) or instances > _REOPEN_RATIO * sum(map(bool, carried))
 
