@@ -93,12 +93,14 @@ def _completed(kind: _Kind, values: Sequence[Any], named: Mapping[str, Any]) -> 
         TypeError: some are missing, unknown or given twice.
     """
     fields = kind._fields
-    given = dict(zip(fields, values, strict=False))
-    found = {**kind._field_defaults, **given, **named}
-    wrong = [*given.keys() & named.keys(), *found.keys() ^ set(fields), *map(repr, values[len(fields) :])]
-    if wrong:
-        raise TypeError(f"{kind.__name__}({', '.join(fields)}): wrong arguments: {', '.join(wrong)}")
-    return [found[field] for field in fields]
+    given = dict(zip(fields, values, strict=False), **named)
+    found = kind._field_defaults | given
+    items = [found[field] for field in fields if field in found]
+    if len(items) == len(fields) == len(found) and len(given) == len(values) + len(named):
+        return items
+    twice = named.keys() & set(fields[: len(values)])
+    wrong = [*twice, *found.keys() ^ set(fields), *map(repr, values[len(fields) :])]
+    raise TypeError(f"{kind.__name__}({', '.join(fields)}): wrong arguments: {', '.join(wrong)}")
 
 
 if not TYPE_CHECKING:
