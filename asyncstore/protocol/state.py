@@ -11,6 +11,7 @@ collision AR-8 differs between requestor and acceptor.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Literal
 
 
 class State(IntEnum):
@@ -44,75 +45,74 @@ class State(IntEnum):
     """Awaiting the transport connection to close."""
 
 
-class Event(IntEnum):
-    """PS3.8 table 9-10, first column; ARTIM is the Association Request/Reject/Release Timer (PS3.8 9.1.5)."""
-
-    ASSOCIATE_REQUEST = 1
-    TRANSPORT_CONFIRM = 2
-    ASSOCIATE_AC_RECEIVED = 3
-    ASSOCIATE_RJ_RECEIVED = 4
-    TRANSPORT_INDICATION = 5
-    ASSOCIATE_RQ_RECEIVED = 6
-    ASSOCIATE_ACCEPT = 7
-    ASSOCIATE_REJECT = 8
-    P_DATA_REQUEST = 9
-    P_DATA_RECEIVED = 10
-    RELEASE_REQUEST = 11
-    RELEASE_RQ_RECEIVED = 12
-    RELEASE_RP_RECEIVED = 13
-    RELEASE_RESPONSE = 14
-    ABORT_REQUEST = 15
-    ABORT_RECEIVED = 16
-    TRANSPORT_CLOSED = 17
-    ARTIM_EXPIRED = 18
-    INVALID_PDU = 19
-
+Event = Literal[
+    "A-ASSOCIATE request",
+    "transport confirm",
+    "A-ASSOCIATE-AC received",
+    "A-ASSOCIATE-RJ received",
+    "transport indication",
+    "A-ASSOCIATE-RQ received",
+    "A-ASSOCIATE response: accept",
+    "A-ASSOCIATE response: reject",
+    "P-DATA request",
+    "P-DATA-TF received",
+    "A-RELEASE request",
+    "A-RELEASE-RQ received",
+    "A-RELEASE-RP received",
+    "A-RELEASE response",
+    "A-ABORT request",
+    "A-ABORT received",
+    "transport closed",
+    "ARTIM expired",
+    "invalid PDU",
+]
+"""PS3.8 table 9-10, first column; ARTIM is the Association Request/Reject/Release Timer (PS3.8 9.1.5)."""
 
 Cell = tuple[str, int]
 
 _ESTABLISHED_AND_AFTER = range(6, 13)
 
 
-def _row(cells: dict[int, Cell], *, unexpected_from: int | None = None) -> dict[State, Cell]:
+def _row(cells: dict[int, Cell], *, unexpected_from: int | None = None) -> dict[int, Cell]:
     """A row. Missing cells from ``unexpected_from`` to Sta12 become AA-8: abort, then await the close."""
     row = dict(cells)
     if unexpected_from is not None:
         for number in (3, 5, *_ESTABLISHED_AND_AFTER):
             if number >= unexpected_from:
                 row.setdefault(number, ("AA-8", 13))
-    return {State(number): cell for number, cell in row.items()}
+    return row
 
 
 def _everywhere(cell: Cell, first: int) -> dict[int, Cell]:
     return {number: cell for number in (3, 5, *_ESTABLISHED_AND_AFTER) if number >= first}
 
 
-TABLE: dict[Event, dict[State, Cell]] = {
-    Event.ASSOCIATE_REQUEST: _row({1: ("AE-1", 4)}),
-    Event.TRANSPORT_CONFIRM: _row({4: ("AE-2", 5)}),
-    Event.ASSOCIATE_AC_RECEIVED: _row({2: ("AA-1", 13), 5: ("AE-3", 6), 13: ("AA-6", 13)}, unexpected_from=3),
-    Event.ASSOCIATE_RJ_RECEIVED: _row({2: ("AA-1", 13), 5: ("AE-4", 1), 13: ("AA-6", 13)}, unexpected_from=3),
-    Event.TRANSPORT_INDICATION: _row({1: ("AE-5", 2)}),
-    Event.ASSOCIATE_RQ_RECEIVED: _row({2: ("AE-6", 3), 13: ("AA-7", 13)}, unexpected_from=3),
-    Event.ASSOCIATE_ACCEPT: _row({3: ("AE-7", 6)}),
-    Event.ASSOCIATE_REJECT: _row({3: ("AE-8", 13)}),
-    Event.P_DATA_REQUEST: _row({6: ("DT-1", 6), 8: ("AR-7", 8)}),
-    Event.P_DATA_RECEIVED: _row({2: ("AA-1", 13), 6: ("DT-2", 6), 7: ("AR-6", 7), 13: ("AA-6", 13)}, unexpected_from=3),
-    Event.RELEASE_REQUEST: _row({6: ("AR-1", 7)}),
-    Event.RELEASE_RQ_RECEIVED: _row(
+TABLE: dict[Event, dict[int, Cell]] = {
+    "A-ASSOCIATE request": _row({1: ("AE-1", 4)}),
+    "transport confirm": _row({4: ("AE-2", 5)}),
+    "A-ASSOCIATE-AC received": _row({2: ("AA-1", 13), 5: ("AE-3", 6), 13: ("AA-6", 13)}, unexpected_from=3),
+    "A-ASSOCIATE-RJ received": _row({2: ("AA-1", 13), 5: ("AE-4", 1), 13: ("AA-6", 13)}, unexpected_from=3),
+    "transport indication": _row({1: ("AE-5", 2)}),
+    "A-ASSOCIATE-RQ received": _row({2: ("AE-6", 3), 13: ("AA-7", 13)}, unexpected_from=3),
+    "A-ASSOCIATE response: accept": _row({3: ("AE-7", 6)}),
+    "A-ASSOCIATE response: reject": _row({3: ("AE-8", 13)}),
+    "P-DATA request": _row({6: ("DT-1", 6), 8: ("AR-7", 8)}),
+    "P-DATA-TF received": _row({2: ("AA-1", 13), 6: ("DT-2", 6), 7: ("AR-6", 7), 13: ("AA-6", 13)}, unexpected_from=3),
+    "A-RELEASE request": _row({6: ("AR-1", 7)}),
+    "A-RELEASE-RQ received": _row(
         {2: ("AA-1", 13), 6: ("AR-2", 8), 7: ("AR-8", 9), 13: ("AA-6", 13)}, unexpected_from=3
     ),
-    Event.RELEASE_RP_RECEIVED: _row(
+    "A-RELEASE-RP received": _row(
         {2: ("AA-1", 13), 7: ("AR-3", 1), 10: ("AR-10", 12), 11: ("AR-3", 1), 13: ("AA-6", 13)}, unexpected_from=3
     ),
-    Event.RELEASE_RESPONSE: _row({8: ("AR-4", 13), 9: ("AR-9", 11), 12: ("AR-4", 13)}),
-    Event.ABORT_REQUEST: _row({3: ("AA-1", 13), 4: ("AA-2", 1)} | _everywhere(("AA-1", 13), 5)),
-    Event.ABORT_RECEIVED: _row({2: ("AA-2", 1), 13: ("AA-2", 1)} | _everywhere(("AA-3", 1), 3)),
-    Event.TRANSPORT_CLOSED: _row({2: ("AA-5", 1), 4: ("AA-4", 1), 13: ("AR-5", 1)} | _everywhere(("AA-4", 1), 3)),
-    Event.ARTIM_EXPIRED: _row({2: ("AA-2", 1), 13: ("AA-2", 1)}),
-    Event.INVALID_PDU: _row({2: ("AA-1", 13), 13: ("AA-7", 13)}, unexpected_from=3),
+    "A-RELEASE response": _row({8: ("AR-4", 13), 9: ("AR-9", 11), 12: ("AR-4", 13)}),
+    "A-ABORT request": _row({3: ("AA-1", 13), 4: ("AA-2", 1)} | _everywhere(("AA-1", 13), 5)),
+    "A-ABORT received": _row({2: ("AA-2", 1), 13: ("AA-2", 1)} | _everywhere(("AA-3", 1), 3)),
+    "transport closed": _row({2: ("AA-5", 1), 4: ("AA-4", 1), 13: ("AR-5", 1)} | _everywhere(("AA-4", 1), 3)),
+    "ARTIM expired": _row({2: ("AA-2", 1), 13: ("AA-2", 1)}),
+    "invalid PDU": _row({2: ("AA-1", 13), 13: ("AA-7", 13)}, unexpected_from=3),
 }
-"""``TABLE[event][state]`` is the action and the number of the next state."""
+"""``TABLE[event][state]`` is the action and the number of the next state. The rows have the order of the standard's."""
 
 COLLISION_AS_ACCEPTOR: Cell = ("AR-8", 10)
 """AR-8's other next state: Sta9 is the requestor's, Sta10 the acceptor's."""

@@ -88,13 +88,13 @@ UpperLayerEvent = (
     Fragment | Requested | Accepted | Rejected | ReleaseRequested | Released | Aborted | Violated | LinkClosed
 )
 
-_RECEIVED = {
-    PduType.ASSOCIATE_RQ: Event.ASSOCIATE_RQ_RECEIVED,
-    PduType.ASSOCIATE_AC: Event.ASSOCIATE_AC_RECEIVED,
-    PduType.ASSOCIATE_RJ: Event.ASSOCIATE_RJ_RECEIVED,
-    PduType.RELEASE_RQ: Event.RELEASE_RQ_RECEIVED,
-    PduType.RELEASE_RP: Event.RELEASE_RP_RECEIVED,
-    PduType.ABORT: Event.ABORT_RECEIVED,
+_RECEIVED: Mapping[PduType, Event] = {
+    PduType.ASSOCIATE_RQ: "A-ASSOCIATE-RQ received",
+    PduType.ASSOCIATE_AC: "A-ASSOCIATE-AC received",
+    PduType.ASSOCIATE_RJ: "A-ASSOCIATE-RJ received",
+    PduType.RELEASE_RQ: "A-RELEASE-RQ received",
+    PduType.RELEASE_RP: "A-RELEASE-RP received",
+    PduType.ABORT: "A-ABORT received",
 }
 
 _REQUEST_LIMIT = 320 << 10
@@ -131,7 +131,7 @@ class UpperLayer:
         self._violation = Violated("")
         self._abort_reason = ABORT_UNEXPECTED_PDU
         if is_acceptor:
-            self._step(Event.TRANSPORT_INDICATION)
+            self._step("transport indication")
 
     def __repr__(self) -> str:
         return f"<UpperLayer {'acceptor' if self._is_acceptor else 'requestor'} Sta{self.state.value}>"
@@ -153,54 +153,54 @@ class UpperLayer:
 
     def associate(self, request: AssociateRequest) -> None:
         """A-ASSOCIATE request; the transport connection is open."""
-        self._step(Event.ASSOCIATE_REQUEST)
+        self._step("A-ASSOCIATE request")
         self._to_send = request.encode()
-        self._step(Event.TRANSPORT_CONFIRM)
+        self._step("transport confirm")
 
     def accept(self, accept: AssociateAccept) -> None:
         """A-ASSOCIATE response: accept."""
         self._to_send = accept.encode(self._echoed)
-        self._step(Event.ASSOCIATE_ACCEPT)
+        self._step("A-ASSOCIATE response: accept")
         self._decoder.associate_limit = _UNEXPECTED_LIMIT
 
     def reject(self, reject: AssociateReject) -> None:
         """A-ASSOCIATE response: reject."""
         self._to_send = reject.encode()
-        self._step(Event.ASSOCIATE_REJECT)
+        self._step("A-ASSOCIATE response: reject")
 
     def release(self) -> None:
         """A-RELEASE request."""
-        self._step(Event.RELEASE_REQUEST)
+        self._step("A-RELEASE request")
 
     def answer_release(self) -> None:
         """A-RELEASE response."""
-        self._step(Event.RELEASE_RESPONSE)
+        self._step("A-RELEASE response")
 
     def abort(self) -> None:
         """A-ABORT request; no effect once the association is over."""
         if self.state is State.STA2:  # no association to abort yet: the table only has the connection's end
-            self._step(Event.TRANSPORT_CLOSED)
+            self._step("transport closed")
             self.must_close = True
         elif not self.is_over:
-            self._step(Event.ABORT_REQUEST)
+            self._step("A-ABORT request")
 
     def violated(self, error: InvalidPdu) -> None:
         """The layer above found a violation by the peer: A-ABORT by the service-provider."""
         if not self.is_over:
             self._violation, self._abort_reason = Violated(error.violation, error.speaks), error.reason
-            self._step(Event.INVALID_PDU)
+            self._step("invalid PDU")
             self._events.clear()
 
     def link_closed(self) -> list[UpperLayerEvent]:
         """The transport connection has ended."""
         if self.state is not State.STA1:
-            self._step(Event.TRANSPORT_CLOSED)
+            self._step("transport closed")
         return self._take_events()
 
     def artim_expired(self) -> None:
         """The peer did not close the transport connection in time."""
         if self.artim_running:
-            self._step(Event.ARTIM_EXPIRED)
+            self._step("ARTIM expired")
 
     def receive(self, data: memoryview) -> list[UpperLayerEvent]:
         """Take received bytes; fragments in the events are slices of ``data``."""
@@ -212,7 +212,7 @@ class UpperLayer:
             violation = error
         for item in decoded:
             if isinstance(item, Fragment):
-                if self.state is State.STA6 or self._step(Event.P_DATA_RECEIVED) in ("DT-2", "AR-6"):
+                if self.state is State.STA6 or self._step("P-DATA-TF received") in ("DT-2", "AR-6"):
                     self._events.append(item)
             else:
                 self._pdu = item
@@ -228,7 +228,7 @@ class UpperLayer:
     def _invalid(self, error: InvalidPdu) -> None:
         if self.state is not State.STA1:
             self._violation, self._abort_reason = Violated(error.violation, error.speaks), error.reason
-            self._step(Event.INVALID_PDU)
+            self._step("invalid PDU")
 
     def _take_events(self) -> list[UpperLayerEvent]:
         events, self._events = self._events, []
@@ -243,9 +243,9 @@ class UpperLayer:
             if self.is_over:  # the caller may not know yet that the association has ended
                 return ""
             raise
-        if event is not Event.INVALID_PDU and action == "AA-8":
+        if event != "invalid PDU" and action == "AA-8":
             self._violation, self._abort_reason = (
-                Violated(f"an unexpected PDU ({event.name} in Sta{self.state.value})"),
+                Violated(f"an unexpected PDU ({event} in Sta{self.state.value})"),
                 ABORT_UNEXPECTED_PDU,
             )
         self.state = following
@@ -261,13 +261,13 @@ class UpperLayer:
         """The contents of an A-ASSOCIATE PDU, read before its step so that a bad PDU changes nothing."""
         if self._pdu is None:
             return None
-        if event is Event.ASSOCIATE_RQ_RECEIVED and self.state is State.STA2:
+        if event == "A-ASSOCIATE-RQ received" and self.state is State.STA2:
             request = AssociateRequest.decode(self._pdu.body)
             self._echoed = echoed_part(self._pdu.body)
             return Requested(request)
-        if event is Event.ASSOCIATE_AC_RECEIVED and self.state is State.STA5:
+        if event == "A-ASSOCIATE-AC received" and self.state is State.STA5:
             return Accepted(AssociateAccept.decode(self._pdu.body))
-        if event is Event.ASSOCIATE_RJ_RECEIVED and self.state is State.STA5:
+        if event == "A-ASSOCIATE-RJ received" and self.state is State.STA5:
             return Rejected(AssociateReject.decode(self._pdu.body))
         return None
 

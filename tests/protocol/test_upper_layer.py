@@ -339,7 +339,7 @@ def test_a_peer_that_sends_a_pdu_twice_is_aborted(stage, pdu, primitive, argumen
 
 def test_a_violation_is_named():
     (violated,) = _in_state(State.STA6).receive(memoryview(_RECEIVED[3]))
-    assert "ASSOCIATE_AC" in violated.violation
+    assert "A-ASSOCIATE-AC received in Sta6" in violated.violation
     (violated,) = _in_state(State.STA5).receive(memoryview(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     assert "HTTP" in violated.violation
 
