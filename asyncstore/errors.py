@@ -317,9 +317,7 @@ class NoThread(PrepareError):
     """The system lets this process start no more threads."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "no thread can be started: there are too many processes and threads (ulimit -u), or memory is short"
-        )
+        super().__init__("no thread can be started: there are too many processes and threads, or memory is short")
 
 
 class NoTemporaryFolder(PrepareError):

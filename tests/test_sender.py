@@ -479,7 +479,7 @@ def test_where_the_walk_gets_no_thread_it_says_so_at_once(files, without_threads
             sender.send(files)
 
     without_threads("asyncstore-walk")
-    with pytest.raises(NoThread, match="ulimit -u"):
+    with pytest.raises(NoThread, match="too many processes and threads"):
         asyncio.run(main())
 
 

@@ -10,6 +10,7 @@ Rules:
    acknowledgement.
 3. After :meth:`Link.close`, no callback is called.
 4. A link that is throttled keeps its bytes until it has a turn (:mod:`asyncstore.network.throttle`).
+5. If sending fails, what the peer sent before is handed over before the end is told.
 """
 
 from __future__ import annotations
@@ -307,8 +308,17 @@ class Link:
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _ended(self, reason: str | None) -> None:
+        unread = b""
+        if reason is not None:
+            with suppress(OSError):  # nothing is unread, unless sending failed
+                unread = self._socket.recv(_RECEIVE_SIZE)
         self.close()
-        self._loop.call_soon(self._on_end, reason)
+        self._loop.call_soon(self._end, unread, reason)
+
+    def _end(self, unread: bytes, reason: str | None) -> None:
+        if unread:
+            self._on_bytes(memoryview(unread))
+        self._on_end(reason)
 
 
 if hasattr(socket.socket, "sendmsg"):

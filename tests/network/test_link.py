@@ -243,6 +243,20 @@ async def test_a_peer_that_resets_while_it_is_sent_to_is_told_once():
 
 
 @in_both_loops
+@pytest.mark.parametrize("method", ["send", "send_one"])
+async def test_what_came_before_a_send_that_fails_is_handed_over(method):
+    """The last answers: without them stores that the peer has answered would be sent again."""
+    async with nothing_left_behind(), Seen() as seen:
+        seen.other.send(b"answers")
+        seen.other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        seen.other.close()
+        getattr(seen.link, method)([b"one more"] if method == "send" else b"one more")
+        assert seen.link.is_closed
+        await until(lambda: seen.ends)
+        assert (seen.received, seen.ends) == (b"answers", ["reset by the peer"])
+
+
+@in_both_loops
 async def test_once_closed_nothing_is_said_or_called_any_more():
     async with nothing_left_behind(), Seen(buffer=8192) as seen:
         seen.link.send([bytes(5_000_000)])
