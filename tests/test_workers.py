@@ -100,11 +100,12 @@ async def test_a_plain_run_imports_nothing_that_it_does_not_need(tmp_path):
     assert (done.returncode, done.out) == (0, "\n")
 
 
+_SAY = "say = lambda: time.sleep(0.2) or sys.stdout.write('thread\\n')"
+"""It writes in one piece: the program may be writing another line."""
 _ENDINGS = {
     "as installed": ("", []),
     "with a thread that must end first": (
-        # it writes its line in one piece: the program may be writing another
-        "import threading as t, time; t.Thread(target=lambda: time.sleep(0.2) or sys.stdout.write('thread\\n')).start();",
+        f"import threading, time; {_SAY}; threading.Thread(target=say).start();",
         ["thread"],
     ),
     "with a debugger": ("sys.settrace(lambda *_: None);", []),
