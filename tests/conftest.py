@@ -13,7 +13,6 @@ from itertools import count
 
 import hypothesis
 import pytest
-from _pytest.runner import runtestprotocol
 
 from asyncstore.network.addresses import connect
 from support.forked import fork_workers, running_server, start_worker_anew
@@ -41,20 +40,14 @@ def pytest_collection():
         gc.enable()
 
 
-def pytest_runtest_protocol(item, nextitem):
-    """Run a test, and report its call, and of its fixtures what failed or took long.
-
-    Each report goes to another process. Those of fixtures that succeed would take 8 % of the time of the quick tests.
-    """
-    programs.running_test = item  # `find_program` asks it for the marker `peers`
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Tell `find_program` which test runs, so that it can ask for the marker `peers`."""
+    programs.running_test = item
     try:
-        for report in runtestprotocol(item, log=False, nextitem=nextitem):
-            if report.when == "call" or not report.passed or report.duration > 0.1:
-                item.ihook.pytest_runtest_logreport(report=report)
+        return (yield)
     finally:
         programs.running_test = None
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
 
 
 @pytest.fixture(scope="session", autouse=True)
