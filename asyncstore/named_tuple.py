@@ -26,38 +26,39 @@ _Field: Any = type(vars(namedtuple("_", ["field"]))["field"])  # noqa: PYI024 - 
 """Reads an item of a tuple as an attribute."""
 
 
-class _Kind(type):
-    """The type of the classes."""
+class _Maker(type):
+    """The type of :class:`NamedTuple` alone. It makes ordinary classes, which ``isinstance`` takes less time to ask."""
 
-    _fields: tuple[str, ...]
-    _field_defaults: dict[str, Any]
-
-    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Kind:
-        """Make a field of each annotation, unless a base has fields, and a default of its value."""
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:  # noqa: ANN401 - not of its own
+        """Make a class with a field for each annotation, and a default of its value."""
+        fields = tuple(namespace.setdefault("__annotations__", {}))
         namespace["__slots__"] = ()
-        annotations = namespace.setdefault("__annotations__", {})  # without, a class would show those of _Kind
-        if not any(getattr(base, "_fields", ()) for base in bases):
-            fields = tuple(annotations)
-            namespace["_fields"] = namespace["__match_args__"] = fields
-            namespace["_field_defaults"] = {field: namespace[field] for field in fields if field in namespace}
-            namespace.update({field: _Field(index, None) for index, field in enumerate(fields)})
-        return super().__new__(cls, name, bases, namespace)
+        namespace["_fields"] = namespace["__match_args__"] = fields
+        namespace["_field_defaults"] = {field: namespace[field] for field in fields if field in namespace}
+        namespace.update({field: _Field(index, None) for index, field in enumerate(fields)})
+        return type(name, (_Tuple, *bases[1:]), namespace)
 
-    @property
-    def __signature__(cls) -> Signature:
-        """What ``help()`` shows as the arguments."""
+
+class _Arguments:
+    """What ``help()`` shows as the arguments of a class."""
+
+    def __get__(self, _: object, kind: type[_Tuple]) -> Signature:
         from inspect import Parameter, Signature, get_annotations  # no run needs it
 
-        types = ChainMap(*map(get_annotations, cls.__mro__))
+        types = ChainMap(*map(get_annotations, kind.__mro__))
         of = partial(Parameter, kind=Parameter.POSITIONAL_OR_KEYWORD)
-        defaults = dict.fromkeys(cls._fields, Parameter.empty) | cls._field_defaults
+        defaults = dict.fromkeys(kind._fields, Parameter.empty) | kind._field_defaults
         return Signature([of(field, default=default, annotation=types[field]) for field, default in defaults.items()])
 
 
-class _NamedTuple(tuple[Any, ...], metaclass=_Kind):
+class _Tuple(tuple[Any, ...]):
     """A tuple whose items have names."""
 
     __slots__ = ()
+    __signature__ = _Arguments()
+    if TYPE_CHECKING:
+        _fields: tuple[str, ...]
+        _field_defaults: dict[str, Any]
 
     def __new__(cls, *values: Any, **named: Any) -> Self:  # noqa: ANN401 - each class has other fields
         if named or len(values) != len(cls._fields):
@@ -69,7 +70,7 @@ class _NamedTuple(tuple[Any, ...], metaclass=_Kind):
         return cls(*values)
 
     def _replace(self, **named: Any) -> Self:  # noqa: ANN401
-        values = list(map(named.pop, type(self)._fields, self))
+        values = list(map(named.pop, self._fields, self))
         if named:
             raise TypeError(f"{type(self).__name__} has no fields {', '.join(named)}")
         return _new(type(self), values)
@@ -77,7 +78,7 @@ class _NamedTuple(tuple[Any, ...], metaclass=_Kind):
     __replace__ = _replace  # for copy.replace() of Python 3.13
 
     def _asdict(self) -> dict[str, Any]:
-        return dict(zip(type(self)._fields, self, strict=True))
+        return dict(zip(self._fields, self, strict=True))
 
     def __getnewargs__(self) -> tuple[Any, ...]:
         return tuple(self)
@@ -86,7 +87,7 @@ class _NamedTuple(tuple[Any, ...], metaclass=_Kind):
         return f"{type(self).__name__}({', '.join(f'{field}={value!r}' for field, value in self._asdict().items())})"
 
 
-def _completed(kind: _Kind, values: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
+def _completed(kind: type[_Tuple], values: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
     """The items of a tuple in their order.
 
     Raises:
@@ -104,4 +105,4 @@ def _completed(kind: _Kind, values: Sequence[Any], named: Mapping[str, Any]) -> 
 
 
 if not TYPE_CHECKING:
-    NamedTuple = _NamedTuple
+    NamedTuple = type.__new__(_Maker, "NamedTuple", (), {})
