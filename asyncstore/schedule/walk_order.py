@@ -27,10 +27,12 @@ class Carried(Protocol):
 
 
 def common(waiting: Mapping[Pair, object], carried: Carried) -> list[Pair]:
-    """The waiting pairs that are carried. There may be thousands of either; the smaller collection is searched."""
-    if len(waiting) <= len(carried):
-        return [pair for pair in waiting if pair in carried]
-    return [pair for pair in carried if pair in waiting]
+    """The waiting pairs that are carried. There may be thousands of either; the smaller collection is searched.
+
+    ``carried`` is asked for each of them: a selection notes then whether it has to be converted.
+    """
+    fewer = waiting if len(waiting) <= len(carried) else carried
+    return [pair for pair in fewer if pair in waiting and pair in carried]
 
 
 class WalkOrder:
