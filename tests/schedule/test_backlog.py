@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asyncstore.model import Details, Head
+from asyncstore.model import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, Details, Head
+from asyncstore.negotiation import listed
+from asyncstore.negotiation.selection import Selection
 from asyncstore.schedule.backlog import Backlog, pairs_needed
 from asyncstore.schedule.gate import Affinity, Gate
 from asyncstore.schedule.study_order import StudyOrder
@@ -64,6 +66,18 @@ _STEPS = st.lists(
     ),
     max_size=30,
 )
+
+
+@pytest.mark.parametrize("gate", [None, Gate(Affinity.NONE)], ids=["by walk", "by study"])
+def test_a_selection_knows_that_what_was_taken_has_to_be_converted(gate):
+    """Also where it carries fewer pairs than wait."""
+    implicit = _instance("a", ("1.1", IMPLICIT_VR_LITTLE_ENDIAN))
+    backlog = Backlog(_MOST_INSTANCES, _MOST_BYTES, gate)
+    backlog.put([implicit, *(_instance(number, (f"1.9.{number}", "2.1")) for number in range(1000))])
+    selection = Selection(listed(), (), [("1.1", EXPLICIT_VR_LITTLE_ENDIAN)])
+    assert len(selection) < len(backlog.counts)
+    assert backlog.take(selection, 5, 500) == [implicit]
+    assert list(selection.portions([implicit])) == [([implicit], EXPLICIT_VR_LITTLE_ENDIAN)]
 
 
 @given(_STEPS)
