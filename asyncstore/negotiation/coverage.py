@@ -88,6 +88,7 @@ def requests(proposal: Proposal, pairs: Iterable[Pair]) -> list[Request]:
         coverage, request = last = Coverage(proposal, contexts), Request(contexts, [])
         made.append(request)
         latest |= {context.abstract_syntax: last for context in contexts}
-        request.pairs.extend(coverage.settled(wanted.keys()) or wanted)  # such a proposal will never settle them
+        settled = coverage.settled(wanted.keys())
+        request.pairs.extend([pair for pair in wanted if pair in settled] or wanted)  # none: it will never settle them
         for pair in request.pairs:
             del wanted[pair]
