@@ -11,7 +11,7 @@ Rules:
 3. If a worker dies, the unanswered files of its batch are done again one by one. A file that kills a second worker is
    unsendable, and the run goes on.
 4. A worker that is silent for too long is killed, and its batch treated likewise. A file that takes as long again,
-   alone, is unsendable.
+   alone, is unsendable. A worker that is silent from its start is no file's fault: the machine cannot run workers.
 5. The exchange with a worker blocks, so each worker has a thread for it. Cancelling the caller kills the worker, which
    ends the exchange.
 """
@@ -120,6 +120,7 @@ class Pool:
         size: the greatest number of processes in each queue; ``None``: by the number of cores.
         file_format: which files count as instances.
         silent_seconds: how long a worker may be silent.
+        start_seconds: how long it may take to start.
 
     Attributes:
         wants_details: whether probes read the details of files.
@@ -132,9 +133,11 @@ class Pool:
         file_format: FileFormat = FileFormat.ANY,
         *,
         silent_seconds: float = SILENT_SECONDS,
+        start_seconds: float = SILENT_SECONDS,
     ) -> None:
         self._file_format = file_format
         self._silent_seconds = silent_seconds
+        self._start_seconds = start_seconds
         self.wants_details = False
         self.repairs = False
         self.size = size or default_size()
@@ -270,7 +273,13 @@ class Pool:
                 if worker.is_alive:
                     return worker
                 self._end(worker)
-            await called_in_thread(partial(self._start, queue))
+            try:
+                async with asyncio.timeout(self._start_seconds):
+                    await called_in_thread(partial(self._start, queue))
+            except TimeoutError:
+                raise PrepareError(
+                    f"a worker process does not start within {self._start_seconds:.0f} seconds; {_what_to_check()}"
+                ) from None
         raise PrepareError("the pool of worker processes has been closed")
 
     def _start(self, queue: _Queue) -> None:
@@ -286,7 +295,7 @@ class Pool:
                 queue.idle.append(worker)
                 return
             self._end(worker)
-        raise PrepareError(f"worker processes die as soon as they start; the interpreter is {sys.executable}")
+        raise PrepareError(f"worker processes die as soon as they start; {_what_to_check()}")
 
     def _end(self, worker: Worker) -> None:
         self._all.discard(worker)
@@ -300,6 +309,11 @@ class Pool:
         self._costly.idle.clear()
         while self._all:
             self._all.pop().end()
+
+
+def _what_to_check() -> str:
+    """The next step where no worker process starts."""
+    return f"check that {sys.executable} runs, and the limits of memory and processes"
 
 
 async def _ended(tasks: Iterable[asyncio.Future[Any]]) -> None:

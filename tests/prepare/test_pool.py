@@ -231,6 +231,14 @@ async def test_if_every_process_dies_at_once_no_file_is_to_blame(tmp_path, worke
         await _probe(pool, [_file(tmp_path, str(number)) for number in range(10)])
 
 
+@pytest.mark.slow
+async def test_if_a_process_hangs_when_it_starts_no_file_is_to_blame(tmp_path, workers_run):
+    workers_run("import time; time.sleep(60)")
+    message = "does not start within 1 seconds; check that .*python"
+    with _closing(Pool(1, start_seconds=1)) as pool, pytest.raises(PrepareError, match=message):
+        await _probe(pool, [_file(tmp_path, "1")])
+
+
 async def test_a_process_that_cannot_be_started_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with _closing(Pool(1)) as pool, pytest.raises(PrepareError, match="No such file"):
