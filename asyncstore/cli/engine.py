@@ -205,7 +205,7 @@ def paths_of(parsed: Parsed) -> Iterator[Iterable[str | Unsendable]]:
         yield paths
         return
     with _open_list(name) as names:
-        yield chain(paths, _listed(names, null=parsed[opt.NULL]))
+        yield chain(paths, _listed(name, names, null=parsed[opt.NULL]))
 
 
 def _files_of(directory: str) -> Iterator[str | Unsendable]:
@@ -247,8 +247,8 @@ def _open_list(name: str) -> FileIO:
         return open(0 if is_stream else name, "rb", buffering=0, closefd=not is_stream)
 
 
-def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
-    """The names in a list.
+def _listed(name: str, names: FileIO, *, null: bool) -> Iterator[str]:
+    """The names in the list of this name.
 
     Raises:
         ReadFailed: it could not be read to its end.
@@ -256,7 +256,7 @@ def _listed(names: FileIO, *, null: bool) -> Iterator[str]:
     try:
         yield from files_from(names, null=null)
     except OSError as error:
-        complaint = f"{opt.FILES_FROM.long}: the list could not be read to its end: {error.strerror}"
+        complaint = f"{opt.FILES_FROM.long} {name}: it could not be read to its end: {error.strerror}"
         failure = ReadFailed(complaint)
         if isinstance(error, OtherSeparator):
             failure.add_note(f"{opt.NULL.long} reads such a list." if error.is_null else f"Leave {opt.NULL.long} out.")

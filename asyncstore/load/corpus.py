@@ -241,7 +241,7 @@ class _Reading:
         """
         if not self._files:
             if not self._passed_over:
-                raise UsageError("there are no files to send")
+                raise UsageError("no file was found in the folders that were given")
             first = self._reasons[0]
             if self._passed_over == 1:
                 raise UsageError(f"{first.path} cannot be sent: {first.reason}")

@@ -197,7 +197,7 @@ async def test_a_missing_file_with_the_separator_in_its_name_is_a_missing_file(t
 async def test_a_list_with_other_separators_is_refused_and_the_option_is_named(listed, words, hint):
     ran = await asyncstore("scan", "--files-from", "-", *words, stdin=listed.encode())
     assert ran.returncode == 1
-    assert "--files-from: the list could not be read to its end" in ran.err
+    assert "--files-from -: it could not be read to its end" in ran.err
     assert hint in ran.err
     assert "Traceback" not in ran.err
 

@@ -131,7 +131,7 @@ class TestPeers:
     def test_a_name_that_is_not_there(self, file, tmp_path):
         path = file(PEERS)
         said = refusal("--config", path, "--peer", "pacs2", "f")
-        assert said == f"--peer pacs2: {path} has no table [peers.pacs2]: there are pacs1"
+        assert said == f"--peer pacs2: {path} has no table [peers.pacs2]: it names pacs1"
         said = refusal("--peer", "p", "f", XDG_CONFIG_HOME=str(tmp_path / "none"))
         assert said == (
             "--peer p: there is no configuration file: neither --config nor ASYNCSTORE_CONFIG names one, and there is "

@@ -482,7 +482,7 @@ class TestDryRun:
             "  instances     data  SOP class       transfer syntax",
             "         12  33.6 kB  CTImageStorage  LittleEndianExplicit",
             "",
-            "2 presentation contexts to propose: one for each line, and what can be converted to",
+            "2 presentation contexts to propose: one for each line, the others to convert into",
             "",
             "cannot be sent: 1 file",
             f"  1    not a DICOM file  such as {archive}/README.txt",

@@ -6,6 +6,7 @@ import pytest
 
 from asyncstore.cli.text.hints import hint_of, hints_for
 from asyncstore.errors import (
+    AssociationAborted,
     AssociationRejected,
     CannotListen,
     ConnectFailed,
@@ -15,6 +16,7 @@ from asyncstore.errors import (
     JournalNotWritable,
     LinkLost,
     NoCommonTls,
+    NotAJournal,
     NoTemporaryFolder,
     NoThread,
     OtherMigration,
@@ -36,7 +38,9 @@ PEER = "peer:104"
     [
         (AssociationRejected(PEER, 1, 1, 3), "-aet"),
         (AssociationRejected(PEER, 1, 1, 7), "-aec"),
-        (AssociationRejected(PEER, 2, 3, 2), "--associations"),
+        (AssociationRejected(PEER, 1, 3, 1), "Try again later."),
+        (AssociationRejected(PEER, 2, 3, 2), "raise the peer's limit. send --wait-for-peer"),
+        (AssociationAborted(PEER, 2, 0), "what its log says"),
         (ConnectFailed(PEER, "refused"), "firewall"),
         (ConnectFailed(PEER, "refused", ip_version=6), "-i6 keeps to IPv6: -i0"),
         (ConnectFailed(PEER, "unknown", "name unknown", 4), "is written, or give its IP address. -i4"),
@@ -67,7 +71,9 @@ PEER = "peer:104"
         (NoTemporaryFolder("read-only"), "TMPDIR"),
         (NoThread(), "fewer --associations"),
         (JournalNotWritable("/no/such/run.db", "No such file or directory"), "There is no folder /no/such: make it"),
-        (JournalNotWritable("/run.db", "Permission denied"), "Give the rights"),
+        (JournalNotWritable("/run.db", "Permission denied"), "Let this user write to it"),
+        (JournalNotWritable("run.db", "Permission denied"), "Let this user write to it"),
+        (NotAJournal("/run.db", "it is not a database"), "send --journal and scan --journal make one"),
         (OtherMigration("/run.db", (Difference("port", "104", "105"),)), "asyncstore resume /run.db repeats"),
         (OtherMigration("/run.db", (Difference("--map", "one", "other"),)), "Put the recorded one back"),
     ],

@@ -192,7 +192,7 @@ def newer(path):
     other.close()
 
 
-GIVE_ANOTHER = "Give a journal, or a name that does not exist yet: the journal is made then."
+GIVE_ANOTHER = "Give a journal; send --journal and scan --journal make one under a new name."
 
 
 @pytest.mark.parametrize(
@@ -256,5 +256,5 @@ async def test_a_folder_that_may_not_be_written_to(archive, tmp_path):
     assert_told(
         ran,
         f"asyncstore send: journal {folder / 'run.db'}: it cannot be written to: Permission denied",
-        "Give the rights to write it and into its folder, or use another journal.",
+        "Let this user write to it and its folder, or use another journal.",
     )

@@ -55,7 +55,7 @@ def refusal(words, name, capsys):
     """The one line that a command ends with, besides the one that says which option named the file."""
     assert main([word.replace("{}", str(name)) for word in words]) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("W: ")]
-    assert [line.endswith(" names it.") for line in lines] in ([False], [False, True])
+    assert [line.startswith("Check the value of ") for line in lines] in ([False], [False, True])
     assert str(name) in lines[0]
     return lines[0]
 

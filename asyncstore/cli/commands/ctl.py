@@ -73,7 +73,7 @@ def _value_of(request: str, word: str | None) -> object:
             raise UsageError(f"{request} takes no value, and {printable(word)!r} is given")
         return None
     if word is None:
-        raise UsageError(f"{request}: no value is given")
+        raise UsageError(f"{request}: no value is given; see {cmd.CTL.program} {opt.HELP.long}")
     if word == opt.STANDARD_STREAM:
         word = (line_of_standard_input() or "").strip()
         if not word:

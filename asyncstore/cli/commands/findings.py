@@ -347,7 +347,7 @@ class Findings:
         asked = self.requests
         proposed = f"{counted(sum(map(len, asked)), 'presentation context')} to propose"
         if self._forecaster is None:
-            proposed += ": one for each line, and what can be converted to"
+            proposed += ": one for each line, the others to convert into"
         if len(asked) == 1:
             return proposed
         return f"{proposed}; an association takes {MOST_CONTEXTS}, so not every association will carry every file"

@@ -15,7 +15,7 @@ from asyncstore.cli.report import lists, machine, plain
 from asyncstore.cli.report.facts import gather
 from asyncstore.cli.standard_output import put
 from asyncstore.cli.text.page import StatusLine, broken, page_width
-from asyncstore.errors import NotAJournal, UsageError, WriteFailed
+from asyncstore.errors import UsageError, WriteFailed
 from asyncstore.journal.diagnosis import diagnosed
 from asyncstore.journal.place import own_files
 from asyncstore.journal.reading import Reader
@@ -42,7 +42,7 @@ def run(parsed: Parsed) -> int:
         return _salvage(parsed, paths, target)
     _refuse_overwriting(parsed, paths)
     with ExitStack() as stack:
-        readers = [stack.enter_context(_reader(path)) for path in paths]
+        readers = [stack.enter_context(Reader(path)) for path in paths]
         stack.enter_context(diagnosed(readers))
         form = "json" if parsed[cmd.REPORT_JSON] else "csv" if parsed[cmd.REPORT_CSV] else "text"
         listed, studies = parsed[cmd.REPORT_LIST], parsed[cmd.REPORT_STUDIES]
@@ -60,14 +60,6 @@ def run(parsed: Parsed) -> int:
             else:
                 lists.files(readers, wanted, form)
     return EXIT_OK
-
-
-def _reader(path: str) -> Reader:
-    try:
-        return Reader(path)
-    except NotAJournal as error:
-        error.add_note(f"{cmd.REPORT.program} reads the files that {cmd.SEND.program} {opt.JOURNAL.long} makes.")
-        raise
 
 
 def _report(parsed: Parsed, readers: Sequence[Reader]) -> int:
@@ -98,10 +90,12 @@ def _salvage(parsed: Parsed, paths: Sequence[str], target: str) -> int:
 
     Raises:
         JournalError: nothing can be read, or the new one cannot be written.
-        UsageError: several journals are named.
+        UsageError: several journals are named, or the new one exists.
     """
     if len(paths) > 1:
         raise UsageError(f"{cmd.SALVAGE.long}: give one journal, not {len(paths)}")
+    if os.path.lexists(target):
+        raise UsageError(f"{cmd.SALVAGE.long} {target}: it exists already: name a new file")
     from asyncstore.journal.salvage import salvage
 
     [path] = paths

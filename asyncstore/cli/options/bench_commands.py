@@ -42,8 +42,8 @@ BENCH = Command(
     ),
     (
         (
-            "Measure a peer for tests: what is sent stays there, and nothing removes it. Synthetic patients are named "
-            "SYNTHETIC^... and have IDs that begin with SYN-."
+            "Measure a test system only: what is sent stays there, and nothing removes it. Synthetic patients are "
+            "named SYNTHETIC^... and have IDs that begin with SYN-."
         ),
         (
             "Without options it loads the peer with 1, 2, 4, 8 and 16 associations for 10 s each: together with "

@@ -340,7 +340,7 @@ REPORT = Command(
         Group("other output", (HTML, SALVAGE)),
     ),
     (
-        "It can be asked while a run goes on. Days and times are those of UTC.",
+        "A run may go on meanwhile. Days and times are those of UTC.",
         (
             "Exit code: 0 the walk ended and all files found are stored, 1 a journal cannot be read, 2 some file is "
             "not stored, waits, or may not have been found. Lists end with 0. --salvage ends with 2 if something was "
@@ -373,8 +373,8 @@ CTL = Command(
             "can be given again later."
         ),
         (
-            "limit-rate BYTES, limit-stores N: send no more than this in a second, or off, or what the options of send "
-            "take. associations N or auto: store over so many associations."
+            "limit-rate BYTES, limit-stores N: send no more than this in a second, or by the hour, as the options of "
+            "send say it; off: no limit. associations N or auto: store over so many associations."
         ),
         (
             "prioritise UID-OR-ID: send the waiting instances of this study or patient next; with - the word is read "

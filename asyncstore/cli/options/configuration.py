@@ -219,7 +219,7 @@ class _File:
         content = self._tables.get(table)
         if content is None:
             names = [found.removeprefix(f"{_PEERS}.") for found in self._tables if found.startswith(f"{_PEERS}.")]
-            there = f"there are {', '.join(names)}" if names else "it names no peers"
+            there = f"it names {', '.join(names)}" if names else "it names no peers"
             raise UsageError(f"{opt.NAMED_PEER.long} {name}: {self._path} has no table [{table}]: {there}")
         parameters: dict[str, tuple[str, ...]] = {}
         for key, parameter in _ADDRESS.items():

@@ -57,7 +57,7 @@ REMOVE = Option["tuple[Edit, ...]"](
     "--remove",
     Elements("TAG"),
     (),
-    "remove this element; may be given again; values of --set count more",
+    "remove this element; may be given again; --set comes after it",
     accumulates=True,
 )
 UID_SUFFIX = Option[str | None](
@@ -90,7 +90,7 @@ ORIGINAL_ATTRIBUTES = Option[str](
 
 REPAIR = flag(
     "--repair",
-    "mend what is refused otherwise: bytes behind the last element, missing ends of items, missing UIDs; say what",
+    "mend files with bytes behind the last element, missing ends of items or missing UIDs, and name each of them",
 )
 
 EDITS = (SET, REMOVE, UID_SUFFIX, MAP, MAP_OTHERS, ORIGINAL_ATTRIBUTES, REPAIR)

@@ -255,7 +255,7 @@ DIMSE_TIMEOUT = Option[int | None](
     None,
     "give up a peer that owes a response and sends none for this time",
     "-td",
-    shown_default="while the peer is silent: that of -ts",
+    shown_default="only -ts ends the wait",
 )
 MAX_PDU = Option[int](
     "--max-pdu", Integer("BYTES", 4096, 131072), 16384, "largest PDU to receive, 4096..131072", "-pdu"
@@ -311,7 +311,7 @@ RETRIES = Option[int](
     "--retries",
     Integer("N", 0, 1000),
     3,
-    "send an instance again up to so often if its association ended or the peer was out of resources (A700..A76F); "
+    "send an instance again, so often at most, if its association ended or the peer had no resources (A700..A76F); "
     "before the n-th time wait for up to 2^(n-1) seconds",
 )
 RETRY_STATUSES = Option[tuple[range, ...]](
@@ -332,7 +332,7 @@ LIMIT_RATE: Option[TimeTable | None] = Option(
     "--limit-rate",
     Rate("BYTES", "bytes"),
     None,
-    "send at most so many bytes a second (2M, 512Ki), or by the hour: 'Mon-Fri 07:00,2M 18:00,off'; pause: none",
+    "send at most so many bytes a second (2M, 512Ki), nothing (pause), or by the hour: 'Mon-Fri 07:00,2M 18:00,off'",
     shown_default="off",
 )
 LIMIT_STORES: Option[TimeTable | None] = Option(

@@ -7,7 +7,7 @@ from asyncstore.cli.options.table import Option, flag, text
 
 ARCHIVES = flag(
     "--archives",
-    "send the files in archives too, named ones and those in directories: zip, tar, gz, zst, and one in another",
+    "take also the files in archives, named or in directories: zip, tar, gz, zst, and archives in these",
     excludes=("--rename",),
 )
 
@@ -21,10 +21,10 @@ ARCHIVE_RATIO = _limit(
     "--archive-ratio",
     "N",
     200,
-    "read no archive on that unpacks to more than so many times its size, and to more than a gibibyte",
+    "stop reading an archive that unpacks to more than so many times its size, and to more than a gibibyte",
 )
-ARCHIVE_BYTES = _limit("--archive-bytes", "BYTES", 1 << 40, "read no archive on that unpacks to more bytes than this")
-ARCHIVE_FILES = _limit("--archive-files", "N", 1_000_000, "read no archive on that holds more files than this")
+ARCHIVE_BYTES = _limit("--archive-bytes", "BYTES", 1 << 40, "stop reading an archive that unpacks to more bytes")
+ARCHIVE_FILES = _limit("--archive-files", "N", 1_000_000, "stop reading an archive that holds more files")
 ARCHIVE_FILE_BYTES = _limit(
     "--archive-file-bytes", "BYTES", 1 << 32, "send no file of an archive that has more bytes than this"
 )
@@ -35,8 +35,6 @@ AHEAD = Option[int](
     "unpack, or fetch from a remote store, at most so many bytes ahead of sending, into files without a name in TMPDIR",
 )
 
-DICOMDIR = text(
-    "--dicomdir", "FILE", "take also the files that this DICOMDIR names, and no others; or the folder that holds it"
-)
+DICOMDIR = text("--dicomdir", "FILE", "take also the files that this DICOMDIR names; its folder will do")
 
 SOURCES = (DICOMDIR, ARCHIVES, ARCHIVE_RATIO, ARCHIVE_BYTES, ARCHIVE_FILES, ARCHIVE_FILE_BYTES, AHEAD)

@@ -24,8 +24,8 @@ _REJECTED: Mapping[tuple[int, int], str] = {
     (1, 3): "Register our AE title at the peer, or give one that it knows with -aet.",
     (1, 7): "Give the peer's own AE title with -aec.",
     (2, 1): _LOG,
-    (3, 1): "Try again later, or with fewer --associations.",
-    (3, 2): "Use fewer --associations, or raise the peer's limit.",
+    (3, 1): "Try again later.",
+    (3, 2): "Try again later, or raise the peer's limit.",
 }
 """By source and reason of A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
 
@@ -33,14 +33,14 @@ _CHECK_PEER = "Check the host name and the port, that the peer is running, and t
 _CHECK_NAME = "Check how the host name is written, or give its IP address."
 _CHECK_NAME_SERVER = "Check that this machine reaches its name server, or give the host's IP address."
 
-_WRONG_PORT = "Perhaps it speaks TLS on this port (+tls, +tla), or is no DICOM peer at all."
+_WRONG_PORT = "Perhaps it speaks TLS on this port (+tls, +tla), refuses this machine's address, or is no DICOM peer."
 
 _TIMEOUTS = {"connect": "-to", "socket": "-ts", "acse": "-ta", "dimse": "-td"}
 """The options that set the fields of :class:`~asyncstore.network.timeouts.Timeouts`."""
 
 _PEER_VIOLATED = "The peer's program or its settings are wrong: tell its administrator. -d shows what was agreed."
 _SPEAKS_TLS = "It speaks TLS on this port: use TLS with +tls, or with +tla if it wants no certificate of ours."
-_NO_DICOM_PORT = "Check that the port is the peer's DICOM port, not its web server's."
+_NO_DICOM_PORT = "Check that the port is the peer's DICOM port, not that of a web server or another service."
 
 _NO_ECHO = (
     "It may store nevertheless: scan --peer-check asks which contexts it accepts. Ask its "
@@ -179,6 +179,11 @@ def _connect_failed(error: errors.ConnectFailed) -> str:
     return check if error.ip_version is None else f"{check} {keeps_to}"
 
 
+def _rejected(error: errors.AssociationRejected) -> str | None:
+    advice = _REJECTED.get((error.source, error.reason))
+    return f"{advice} send --wait-for-peer SECONDS waits for it." if advice and error.is_transient else advice
+
+
 def _timed_out(error: errors.TimedOut) -> str | None:
     advice = []
     if error.timeout is not None:
@@ -200,7 +205,7 @@ def _tls_setting(error: errors.TlsSettingRefused) -> str | None:
     if error.mistake is not None:
         return _TLS_MISTAKES[error.mistake]
     option = _TLS_SETTINGS.get(error.setting)
-    return None if option is None else f"{option} names it."
+    return None if option is None else f"Check the value of {option}."
 
 
 def _cannot_listen(error: errors.CannotListen) -> str:
@@ -210,10 +215,10 @@ def _cannot_listen(error: errors.CannotListen) -> str:
 
 
 def _not_writable(error: errors.JournalNotWritable) -> str:
-    folder = os.path.dirname(error.path)
+    folder = os.path.dirname(os.path.abspath(error.path))
     if not os.path.isdir(folder):
         return f"There is no folder {folder}: make it, or use another journal."
-    return "Give the rights to write it and into its folder, or use another journal."
+    return "Let this user write to it and its folder, or use another journal."
 
 
 def _other_migration(error: errors.OtherMigration) -> str:
@@ -232,7 +237,8 @@ def _no_run(error: errors.NoRun) -> str:
 
 _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
     errors.ConnectFailed: _connect_failed,
-    errors.AssociationRejected: lambda error: _REJECTED.get((error.source, error.reason)),
+    errors.AssociationRejected: _rejected,
+    errors.AssociationAborted: lambda _: _LOG,
     errors.LinkLost: lambda error: _WRONG_PORT if error.may_be_wrong_port else None,
     errors.TimedOut: _timed_out,
     errors.ProtocolViolation: _violated,
@@ -242,9 +248,9 @@ _HINTS: Mapping[type[AsyncstoreError], Callable[[Any], str | None]] = {
     errors.TlsSettingRefused: _tls_setting,
     errors.CannotListen: _cannot_listen,
     errors.JournalMissing: lambda _: "send --journal FILE makes a journal.",
-    errors.NotAJournal: lambda _: "Give a journal, or a name that does not exist yet: the journal is made then.",
+    errors.NotAJournal: lambda _: "Give a journal; send --journal and scan --journal make one under a new name.",
     errors.JournalTooNew: lambda _: "Use the newer asyncstore, or begin another journal.",
-    errors.JournalNotReadable: lambda _: "Give the rights to read it, or give another journal.",
+    errors.JournalNotReadable: lambda _: "Let this user read it, or give another journal.",
     errors.JournalNotWritable: _not_writable,
     errors.JournalDamaged: lambda error: (
         f"asyncstore report --salvage FILE {error.path} reads what can be read of it into a new journal."
