@@ -17,6 +17,7 @@ from asyncstore.errors import AbortedHere, LinkLost, PrepareError
 from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
+from asyncstore.schedule.batch_size import BatchSize
 from asyncstore.schedule.gate import Affinity
 from asyncstore.schedule.pacing import Limits, Pacing
 from asyncstore.schedule.peer_health import Patience
@@ -24,7 +25,7 @@ from asyncstore.schedule.retry import NO_RETRIES, RetryOptions
 from asyncstore.schedule.timetable import rate_table, stores_table
 from support import values
 from support.examples import examples
-from support.fakes import SYNTAX, Conduct, World, instance, no_instance
+from support.fakes import SYNTAX, Conduct, FakeReader, World, instance, no_instance
 from support.oracle import until
 
 _AS_IT_IS, _OTHER = IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"
@@ -792,6 +793,23 @@ async def test_a_suspect_that_waits_for_another_one_has_its_outcome_when_the_run
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     _assert_in_order(world, dispatcher, instances)
+
+
+async def test_a_suspect_that_waits_for_another_one_has_its_outcome_when_the_program_fails(monkeypatch):
+    monkeypatch.setattr(BatchSize, "update", lambda *_: 2)
+    dies = Conduct(dies_before=0, window=2)
+    world = World([dies, dies, Conduct()])
+    dispatcher = world.dispatcher(associations=1, retry=RetryOptions(3))
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(2))
+    await _until(lambda: len(world.associations) == 2)
+    world.opening.clear()
+    await _until(lambda: world.asked_for == 3)
+    monkeypatch.setattr(FakeReader, "read", None)
+    world.opening.set()
+    with pytest.raises(BaseExceptionGroup):
+        await asyncio.wait_for(running, _PATIENCE)
+    assert sorted(outcome.path for outcome in world.outcomes) == ["0", "1"]
 
 
 async def test_a_suspect_that_waits_for_another_one_does_not_begin_behind_a_failure():
