@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncstore.errors import AbortedHere, LinkLost, PrepareError
-from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsendable
+from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, Details, Head, LaneState, Result, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
 from asyncstore.schedule.batch_size import BatchSize
@@ -1007,6 +1007,25 @@ async def test_halting_sends_what_stands_before_a_file_without_context_and_nothi
     }
     failed = [one for one in world.outcomes if one.result is Result.NOT_SENT and not one.is_withdrawn]
     assert [one.path for one in failed] == ["12"]
+
+
+@pytest.mark.parametrize("load", [3, 8])
+async def test_halting_begins_nothing_behind_a_failure_that_its_own_lane_took_before_it(monkeypatch, load):
+    """A lane takes study by study: those behind may stand before the failure in its batch."""
+    monkeypatch.setattr(BatchSize, "update", lambda *_: 8)
+    world = World(unreadable=["1"], load=load)
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=1, halt_on_failure=True, affinity=Affinity.STUDY)
+    running = asyncio.create_task(dispatcher.run())
+    studies = [Details(10, 1, Head(study)) for study in "ABAAAB"]
+    instances = [one._replace(details=study) for one, study in zip(_names(6), studies, strict=True)]
+    await dispatcher.put(instances)
+    dispatcher.end_input()
+    await asyncio.wait_for(dispatcher.stopped.wait(), _PATIENCE)
+    world.answering.set()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, instances)
+    assert world.begun == ["0"]
 
 
 async def test_halting_with_nothing_but_a_file_that_cannot_be_sent_ends():
