@@ -92,13 +92,15 @@ class Outlet:
 
     async def take(self) -> list[Outcome]:
         """The outcomes of the last moment; none at the end."""
-        await self._filled.wait()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_OUTCOMES_SECONDS):
-                await self._closed.wait()
-        outcomes, self._waiting = self._waiting, []
-        if not self._closed.is_set():
-            self._filled.clear()
+        outcomes: list[Outcome] = []
+        while not (outcomes or self.is_exhausted):  # another consumer may have taken them
+            await self._filled.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_OUTCOMES_SECONDS):
+                    await self._closed.wait()
+            outcomes = self.rest()
+            if not self._closed.is_set():
+                self._filled.clear()
         self._emptied.set()
         self._emptied = asyncio.Event()
         return outcomes

@@ -885,6 +885,30 @@ async def test_a_slow_consumer_gets_all_of_it(files):
         assert taken == count == sink.tally.instances
 
 
+async def test_consumers_that_share_the_outcomes_of_a_run_all_go_on_to_its_end(files):
+    has_taken = threading.Event()
+
+    def paths():
+        yield files[0]
+        has_taken.wait(GUARD)
+        yield files[1]
+
+    async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
+        run = sender.send(paths())
+
+        async def consume():
+            taken = 0
+            async for _ in run:
+                has_taken.set()
+                taken += 1
+            return taken, run.is_over
+
+        (one, is_over), (other, is_over_too) = await asyncio.gather(consume(), consume())
+        assert one + other == 2
+        assert is_over
+        assert is_over_too
+
+
 @pytest.mark.slow
 async def test_a_slow_peer_holds_the_walk_back(files):
     async with nothing_left_behind(), running_hostile(never_answers) as scp, Sender("127.0.0.1", scp.port) as sender:

@@ -90,25 +90,27 @@ class Batch:
         async with aclosing(_loads(portion, transfer_syntax, reader, converter)) as loads:
             async for pieces in loads:
                 self._converting = 0
-                association.submit(self._in_turn(pieces))
+                self._submit_in_turn(pieces)
                 is_over = not self._rest and not association.is_taking(pieces[-1].instance)
                 if association.error is not None or is_over:
                     return False
         return True
 
-    def _in_turn(self, pieces: list[Piece]) -> list[Piece]:
-        """``pieces`` without those of instances that were withdrawn or cannot be sent."""
+    def _submit_in_turn(self, pieces: list[Piece]) -> None:
+        """Submit ``pieces`` without those of instances that were withdrawn or cannot be sent.
+
+        Those before a problem are submitted before it is reported, so that they can be withdrawn.
+        """
         first = sum(piece.is_first for piece in pieces)
         if first <= len(self._rest) and not any(piece.problem and piece.is_first for piece in pieces):
             del self._rest[:first]
-            return pieces
-        sendable = []
+            self._association.submit(pieces)
+            return
         for piece in pieces:
             if not piece.is_first or self._begins(piece):
-                sendable.append(piece)
+                self._association.submit([piece])
             else:
                 piece.buffer.release()
-        return sendable
 
     def _begins(self, piece: Piece) -> bool:
         """Whether to send the instance that begins with this piece."""

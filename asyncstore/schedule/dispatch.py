@@ -371,7 +371,7 @@ class Dispatcher:
                         self._without(lane, error)
                 finally:
                     await finished(association.close())
-                    self._stock.give_back(lane, association.withdraw())
+                    self._stock.give_back(lane, lane.withdraw())
                     carried = lane.selection
                     lane.closed()
                     self._stock.drop_refused(carried)

@@ -92,14 +92,12 @@ class WorkingLane:
         )
         self._answered_before, self._lost_before = self.answered, self.lost
 
-    def withdraw(self, *, submitted: bool = True, all_of_it: bool = True) -> list[Instance]:
+    def withdraw(self, *, all_of_it: bool = True) -> list[Instance]:
         """Take back instances that have not begun, in order.
 
-        Args:
-            submitted: also those that its association has.
-            all_of_it: also those that are being converted, or read for their turn.
+        ``all_of_it``: also those that are being converted, or read for their turn.
         """
-        queued = self.association.withdraw() if self.association and submitted else []
+        queued = self.association.withdraw() if self.association else []
         batch = self.batch.withdraw(all_of_it=all_of_it) if self.batch else []
         return queued + batch + self.withdraw_suspects()
 

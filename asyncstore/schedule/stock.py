@@ -296,7 +296,7 @@ class Stock:
         """``instance`` has its turn in the batch of ``lane``, and cannot be sent."""
         if not self._is_probed_again(lane, instance, problem):
             self._leave(lane, [instance])
-            self._fail([outcome.not_sent(instance, problem.reason)], lane)
+            self._fail([outcome.not_sent(instance, problem.reason)])
 
     def _is_probed_again(
         self, lane: WorkingLane, instance: Instance, problem: Unsendable, ended: Outcome | None = None
@@ -313,22 +313,19 @@ class Stock:
         """These instances are not sent, for ``reason``."""
         self._settle([outcome.withdrawn(instance, reason) for instance in instances])
 
-    def _fail(self, failures: Iterable[Outcome], lane: WorkingLane | None = None) -> None:
-        """Note failures of files that have not begun.
-
-        Instances that ``lane`` has handed to its association stand before them.
-        """
+    def _fail(self, failures: Iterable[Outcome]) -> None:
+        """Note failures of files that have not begun."""
         first_before = self._ledger.first_failure
         self._settle(self._ledger.refuse(failures))
         if self._ledger.first_failure != first_before:
-            self._begin_to_halt(lane)
+            self._begin_to_halt()
             self._halt_if_due()
 
-    def _begin_to_halt(self, reached_by: WorkingLane | None = None) -> None:
+    def _begin_to_halt(self) -> None:
         """There is a new first failure: nothing behind it begins any more."""
         waiting = self._backlog.clear() + self.retries.withdraw()
         for lane in self._lanes:
-            withdrawn = lane.withdraw(submitted=lane is not reached_by)
+            withdrawn = lane.withdraw()
             self._backlog.ended(withdrawn, lane, is_stored=False)
             waiting += withdrawn
         self._backlog.put_back(self._ledger.to_send([instance.found for instance in waiting]))

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncstore.errors import AbortedHere, LinkLost, PrepareError
-from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, LaneState, Result, Unsendable
+from asyncstore.model import IMPLICIT_VR_LITTLE_ENDIAN, Details, Head, LaneState, Result, Unsendable
 from asyncstore.negotiation import Planned, listed
 from asyncstore.protocol.associate import MOST_CONTEXTS
+from asyncstore.schedule.batch_size import BatchSize
 from asyncstore.schedule.gate import Affinity
 from asyncstore.schedule.pacing import Limits, Pacing
 from asyncstore.schedule.peer_health import Patience
@@ -24,7 +25,7 @@ from asyncstore.schedule.retry import NO_RETRIES, RetryOptions
 from asyncstore.schedule.timetable import rate_table, stores_table
 from support import values
 from support.examples import examples
-from support.fakes import SYNTAX, Conduct, World, instance, no_instance
+from support.fakes import SYNTAX, Conduct, FakeReader, World, instance, no_instance
 from support.oracle import until
 
 _AS_IT_IS, _OTHER = IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"
@@ -794,6 +795,23 @@ async def test_a_suspect_that_waits_for_another_one_has_its_outcome_when_the_run
     _assert_in_order(world, dispatcher, instances)
 
 
+async def test_a_suspect_that_waits_for_another_one_has_its_outcome_when_the_program_fails(monkeypatch):
+    monkeypatch.setattr(BatchSize, "update", lambda *_: 2)
+    dies = Conduct(dies_before=0, window=2)
+    world = World([dies, dies, Conduct()])
+    dispatcher = world.dispatcher(associations=1, retry=RetryOptions(3))
+    running = asyncio.create_task(dispatcher.run())
+    await dispatcher.put(_names(2))
+    await _until(lambda: len(world.associations) == 2)
+    world.opening.clear()
+    await _until(lambda: world.asked_for == 3)
+    monkeypatch.setattr(FakeReader, "read", None)
+    world.opening.set()
+    with pytest.raises(BaseExceptionGroup):
+        await asyncio.wait_for(running, _PATIENCE)
+    assert sorted(outcome.path for outcome in world.outcomes) == ["0", "1"]
+
+
 async def test_a_suspect_that_waits_for_another_one_does_not_begin_behind_a_failure():
     failing, instances = no_instance("a", "empty"), _names(2)
     world, dispatcher, running = await _with_two_suspects(instances, halt_on_failure=True)
@@ -989,6 +1007,25 @@ async def test_halting_sends_what_stands_before_a_file_without_context_and_nothi
     }
     failed = [one for one in world.outcomes if one.result is Result.NOT_SENT and not one.is_withdrawn]
     assert [one.path for one in failed] == ["12"]
+
+
+@pytest.mark.parametrize("load", [3, 8])
+async def test_halting_begins_nothing_behind_a_failure_that_its_own_lane_took_before_it(monkeypatch, load):
+    """A lane takes study by study: those behind may stand before the failure in its batch."""
+    monkeypatch.setattr(BatchSize, "update", lambda *_: 8)
+    world = World(unreadable=["1"], load=load)
+    world.answering.clear()
+    dispatcher = world.dispatcher(associations=1, halt_on_failure=True, affinity=Affinity.STUDY)
+    running = asyncio.create_task(dispatcher.run())
+    studies = [Details(10, 1, Head(study)) for study in "ABAAAB"]
+    instances = [one._replace(details=study) for one, study in zip(_names(6), studies, strict=True)]
+    await dispatcher.put(instances)
+    dispatcher.end_input()
+    await asyncio.wait_for(dispatcher.stopped.wait(), _PATIENCE)
+    world.answering.set()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, instances)
+    assert world.begun == ["0"]
 
 
 async def test_halting_with_nothing_but_a_file_that_cannot_be_sent_ends():
