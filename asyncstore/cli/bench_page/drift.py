@@ -67,7 +67,7 @@ def _middle(field: str) -> Callable[[Sequence[Point]], float | None]:
 
 
 _NUMBERS: dict[str, Callable[[Sequence[Point]], float | None]] = {
-    "stored a second": lambda points: sum(point.stored for point in points) / len(points),
+    "stored a second": lambda points: sum(point.taken for point in points) / len(points),
     "p50": _middle("p50"),
     "p99": _middle("p99"),
 }

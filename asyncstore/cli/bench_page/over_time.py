@@ -46,13 +46,13 @@ def throughput(times: Timeline, *, is_open: bool) -> Plot:
     """Offered and achieved rates."""
 
     def stored(step: Step) -> float:
-        return step.rate(lambda point: point.stored)
+        return step.rate(lambda point: point.taken)
 
     def offered(step: Step) -> float:
         return step.rate(lambda point: point.offered)
 
     def text(step: Step) -> str:
-        return f"{format_rate(stored(step))}, {format_byte_rate(step.rate(lambda point: point.bytes))}"
+        return f"{format_rate(stored(step))}, {format_byte_rate(step.rate(lambda point: point.taken_bytes))}"
 
     traces = [_line(times, "stored", 0, stored, text)]
     reading = "The line is the rate at which the peer stored instances."

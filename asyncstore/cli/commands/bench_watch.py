@@ -206,15 +206,15 @@ class Watch(Recorder):
             phase_left=phase.seconds - elapsed,
             seconds_left=max(planned - done, 0.0),
             offered=sum(point.offered for _, point in lately) / seconds if phase.is_open else None,
-            rate=sum(point.stored for _, point in lately) / seconds,
-            byte_rate=sum(point.bytes for _, point in lately) / seconds,
+            rate=sum(point.taken for _, point in lately) / seconds,
+            byte_rate=sum(point.taken_bytes for _, point in lately) / seconds,
             so_far=so_far,
             recent=recent,
             **self._sums,
             associations=open_now,
             lost=self._lost,
             problem="" if open_now else self._problem,
-            rates=tuple(point.stored / length for length, point in self._seconds),
+            rates=tuple(point.taken / length for length, point in self._seconds),
             p99s=tuple(point.p99 for _, point in self._seconds),
         )
 

@@ -113,7 +113,7 @@ class Groups:
     size_class: Mapping[str, Group] = field(default_factory=dict)
 
 
-POINT_COUNTS = ("offered", "stored", "failed", "dropped", "bytes", "unknown", "errors")
+POINT_COUNTS = ("offered", "stored", "failed", "dropped", "bytes", "unknown", "errors", "carried", "carried_bytes")
 """The fields of a point that can be added."""
 
 
@@ -138,6 +138,19 @@ class Point:
     """All but success: ``0xA700``."""
     errors: int = 0
     """Associations that were lost or could not be opened."""
+    carried: int = 0
+    """Other instances that were stored in it: their stores began in the phase before, which counts them."""
+    carried_bytes: int = 0
+
+    @property
+    def taken(self) -> int:
+        """Instances that the peer stored in it."""
+        return self.stored + self.carried
+
+    @property
+    def taken_bytes(self) -> int:
+        """The bytes of their data sets."""
+        return self.bytes + self.carried_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -221,8 +221,8 @@ def _within(part: PhaseResult, window: _Window, begin: float) -> PhaseResult:
         common = min(starts + length, window.end) - max(starts, window.begin)
         if common > 0:
             offered += point.offered * common / length
-            stored += point.stored * common / length
-            size += point.bytes * common / length
+            stored += point.taken * common / length
+            size += point.taken_bytes * common / length
     rate = stored / window.seconds
     return replace(
         part,

@@ -8,8 +8,11 @@ Rules:
 2. A sample belongs to the point in which its response came. A point is closed when its time is over.
 3. Latencies are those of stored instances: a peer that fails fast does not get better percentiles.
 4. Rates are per second of the time in which stores begin. It ends when the peer is lost for the rest of the phase. A
-   store that ends later counts by the share of its time that lies within: leaving it out would favour short stores, and
-   counting it whole would favour long ones.
+   store that began in the phase before, or ends later, counts by the share of its time that lies within: leaving it out
+   would favour short stores, and counting it whole would favour long ones.
+5. The first stores of a closed load find an idle peer, and a queue that still grows. In rates they count as if they had
+   begun earlier and taken the usual time. Otherwise the rate of a peer that takes one store at a time would grow with
+   the number of associations.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
 from asyncstore.load.results.document import POINT_COUNTS, Drift, Generator, Groups, PhaseResult, Point, Split, Tenth
-from asyncstore.load.results.histogram import Histogram, buckets, total_of
+from asyncstore.load.results.histogram import Histogram, buckets, total_of, width_at
 from asyncstore.load.results.kind_tally import KindTally, groups_of
 from asyncstore.load.results.presence import Presence
 from asyncstore.model import Result
@@ -28,7 +31,7 @@ from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.status import SUCCESS, result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from asyncstore.load.values import Kind, Opened, Phase, Sample
 
@@ -58,6 +61,14 @@ class Used(NamedTuple):
     cpu_seconds: float
 
 
+class _Times(NamedTuple):
+    """When the store of an instance that was stored began and ended."""
+
+    kind: int
+    begun: float
+    ended: float
+
+
 class Interval(NamedTuple):
     """The stored instances of a point that is closed."""
 
@@ -76,6 +87,7 @@ class _Open:
 
     def __init__(self) -> None:
         self.offered = self.stored = self.failed = self.unknown = self.dropped = self.bytes = self.errors = 0
+        self.carried = self.carried_bytes = 0
         self.statuses: Counter[int | None] = Counter()
         self.latency = Histogram()
 
@@ -90,6 +102,10 @@ class PhaseRun:
         used: the CPU time when it began.
         on_interval: is called for every point that is closed.
         origin: when the first phase began.
+        finds_idle: whether no store was under way.
+
+    Attributes:
+        following: the phase that has begun while stores of this one were under way.
     """
 
     def __init__(
@@ -101,12 +117,14 @@ class PhaseRun:
         on_interval: Callable[[Interval], None] | None = None,
         *,
         origin: float = 0.0,
+        finds_idle: bool = True,
     ) -> None:
         self.phase = phase
         self.began = began
         self.ends = began + phase.seconds
         self.takes_from = began
         """When its first store may begin: timers are late, and until then stores of the phase before begin."""
+        self.following: PhaseRun | None = None
         self.presence = Presence(began, self.ends)
         """Whether the peer is there."""
         self.errors: Counter[str] = Counter()
@@ -118,6 +136,12 @@ class PhaseRun:
         self._origin = origin
         self._tallies = [KindTally() for _ in kinds]
         self._service = Histogram()
+        self._awaits_first = finds_idle and not phase.is_open
+        """Whether no response of a closed load has come that found an idle peer."""
+        self._first_answer = -math.inf
+        """When it came."""
+        self._first_times: list[_Times] = []
+        """Of the stored instances whose stores had begun then."""
         self._is_over = False
         self._pending = 0
         """Instances that were offered and have not ended."""
@@ -182,13 +206,47 @@ class PhaseRun:
         """A study has ended that came so many seconds ago."""
         self.study_latency.record(seconds)
         self._studies += 1
-        self._studies_in_time += _share_within(at - seconds, at, self.ends)
+        for run in self.and_following():
+            run.add_study(at - seconds, at)
+
+    def and_following(self) -> Iterator[PhaseRun]:
+        """This phase, and those that have begun while stores of it were under way."""
+        run: PhaseRun | None = self
+        while run is not None:
+            yield run
+            run = run.following
+
+    def add_study(self, came: float, ended: float) -> None:
+        """Count a study of this phase or an earlier one in the rates of this one."""
+        self._studies_in_time += self._share_of(came, ended)
+
+    def add(self, times: _Times, *, is_first: bool) -> None:
+        """Count a stored instance of this phase or an earlier one in the rates of this one."""
+        if is_first:
+            self._first_times.append(times)
+        else:
+            self._tallies[times.kind].in_time += self._share_of(times.begun, times.ended)
+
+    def carry(self, times: _Times) -> None:
+        """Show a stored instance of an earlier phase in the point of its response, if that came in this phase."""
+        if self.began <= times.ended and (self.following is None or times.ended < self.following.began):
+            point = self.point_at(times.ended)
+            point.carried += 1
+            point.carried_bytes += self._kinds[times.kind].bytes
+
+    def _share_of(self, begun: float, ended: float) -> float:
+        """The share of the time from ``begun`` to ``ended`` that lies in this phase."""
+        if self.began <= begun and ended <= self.ends:
+            return 1.0
+        return max(min(ended, self.ends) - max(begun, self.began), 0.0) / max(ended - begun, _INSTANT)
 
     def take(self, samples: Sequence[Sample]) -> None:
         """Count these stores, which are in the order of their ends."""
         self._pending -= len(samples)
         self.presence.note(samples)
         ends = [sample.ended for sample in samples]
+        if self._awaits_first and ends:
+            self._awaits_first, self._first_answer = False, ends[0]
         place = 0
         while place < len(samples):
             index = self._index(ends[place])
@@ -236,10 +294,19 @@ class PhaseRun:
                 self._service.counts.update(buckets(begun, ended))
             point.stored += stored
             point.bytes += stored * self._kinds[kind].bytes
-            if max(ended) <= self.ends:
+            if self._first_answer <= min(begun) and max(ended) <= self.ends:
                 tally.in_time += stored
             else:
-                tally.in_time += sum(map(_share_within, begun, ended, [self.ends] * stored))
+                self._count_in_time(kind, begun, ended)
+
+    def _count_in_time(self, kind: int, begun: Iterable[float], ended: Iterable[float]) -> None:
+        """Count stored instances of which some are the first ones, or may end after the phase (rules 4 and 5)."""
+        for begin, end in zip(begun, ended, strict=True):
+            times = _Times(kind, begin, end)
+            for run in self.and_following():
+                run.add(times, is_first=begin < self._first_answer)
+                if run is not self:
+                    run.carry(times)
 
     @staticmethod
     def _count_statuses(statuses: Iterable[int | None], tally: KindTally, point: _Open) -> int:
@@ -307,9 +374,10 @@ class PhaseRun:
         points: list[Point | _Open] = [*self._points, *self._open.values()]
         offered = sum(point.offered for point in points)
         latency = total_of(tally.latency for tally in self._tallies)
+        in_time = list(zip(self._kinds, self._in_time(), strict=True))
         studies = self._studies_in_time
-        if not self._studies:
-            studies = sum(each.in_time / max(kind.instances_per_study, 1) for kind, each in tallies)
+        if not studies:
+            studies = sum(number / max(kind.instances_per_study, 1) for kind, number in in_time)
         cpu_seconds = self._used.cpu_seconds - self._first.cpu_seconds
         return PhaseResult(
             name=self.phase.name,
@@ -322,8 +390,8 @@ class PhaseRun:
             offered=offered,
             offered_per_second=offered / seconds,
             stored=latency.count,
-            stored_per_second=sum(tally.in_time for tally in self._tallies) / loaded,
-            bytes_per_second=sum(tally.in_time * kind.bytes for kind, tally in tallies) / loaded,
+            stored_per_second=sum(number for _, number in in_time) / loaded,
+            bytes_per_second=sum(number * kind.bytes for kind, number in in_time) / loaded,
             studies_per_hour=studies / loaded * 3600,
             warnings=sum(tally.count(Result.WARNING) for tally in self._tallies),
             failed=sum(tally.count(Result.FAILED) for tally in self._tallies),
@@ -350,6 +418,17 @@ class PhaseRun:
             lost_after=lost_after,
         )
 
+    def _in_time(self) -> list[float]:
+        """For each kind, the stored instances that count in rates."""
+        in_time = [tally.in_time for tally in self._tallies]
+        medians = {
+            kind: self._tallies[kind].latency.percentile(50) for kind in {times.kind for times in self._first_times}
+        }
+        usual = {kind: median - width_at(median) for kind, median in medians.items()}
+        for kind, begun, ended in self._first_times:
+            in_time[kind] += self._share_of(min(begun, ended - usual[kind]), ended)
+        return in_time
+
     def _drift(self) -> Drift | None:
         if self.phase.seconds < _SHORTEST_DRIFT:
             return None
@@ -370,17 +449,12 @@ class PhaseRun:
         seconds = float(len(points) * self._step)
         p50, p99 = self._tenths[number].percentiles((50.0, 99.0))
         return Tenth(
-            seconds=seconds, stored_per_second=sum(point.stored for point in points) / seconds, p50=p50, p99=p99
+            seconds=seconds, stored_per_second=sum(point.taken for point in points) / seconds, p50=p50, p99=p99
         )
 
 
 def _is_stored(sample: Sample) -> bool:
     return sample.status is not None and result_of(sample.status) is not Result.FAILED
-
-
-def _share_within(begun: float, ended: float, limit: float) -> float:
-    """The share of the time from ``begun`` to ``ended`` that lies before ``limit``."""
-    return 1.0 if ended <= limit else max(limit - begun, 0.0) / (ended - begun)
 
 
 def _named(statuses: Counter[int | None]) -> dict[str, int]:

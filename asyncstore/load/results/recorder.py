@@ -59,7 +59,11 @@ class Recorder:
         """A phase begins. Samples of stores that began before it belong to the phase before it."""
         self.fold(at)
         self._first = at if self._first is None else self._first
-        run = PhaseRun(phase, self._kinds, at, self._cpu, self._on_interval, origin=self._first)
+        run = PhaseRun(
+            phase, self._kinds, at, self._cpu, self._on_interval, origin=self._first, finds_idle=not self._runs
+        )
+        if self._runs:
+            self._runs[-1].following = run
         run.takes_from = max(at, self._cpu.at)  # the driver reports itself just before
         run.presence.none_since = self._none_since
         self._runs.append(run)

@@ -278,7 +278,7 @@ def _longest_pause(phase: PhaseResult) -> tuple[float, float]:
     for number, point in enumerate(points):
         waiting += point.offered
         is_idle = phase.model == "open" and not waiting
-        most = 0 if point.stored or is_idle else most + 1
+        most = 0 if point.taken or is_idle else most + 1
         waiting -= point.stored + point.failed + point.unknown + point.dropped
         if most > longest:
             longest, begin = most, points[number + 1 - most].second

@@ -10,7 +10,8 @@ import pytest
 
 from asyncstore.load.driving import driver as driving
 from asyncstore.load.driving.driver import Driver
-from asyncstore.load.plan.phases import closed, open_rate
+from asyncstore.load.plan.phases import around, closed, exams, open_rate
+from asyncstore.load.results.knee import knee_of
 from asyncstore.load.results.recorder import Recorder
 from support.loads import SmallSource
 from support.virtual_time import Clockwork, Queue, bimodal, exponential, fixed, in_virtual_time
@@ -25,17 +26,21 @@ def _seldom_watched(monkeypatch):
     monkeypatch.setattr(driving, "_WATCH_INTERVAL", 1.0)
 
 
-def measured(plan, service, **stalls):
-    """The latencies that are reported of a plan against one server."""
+def recorded(plan, make_queue):
+    """The record of a plan against a queue."""
     source = SmallSource()
     recorder = Recorder(source.kinds)
 
     async def run(loop):
-        queue = Queue(loop, service, **stalls)
-        await Driver(queue.open, source, recorder, **vars(Clockwork(loop))).run(plan)
+        await Driver(make_queue(loop).open, source, recorder, **vars(Clockwork(loop))).run(plan)
 
     in_virtual_time(run)
-    return recorder.so_far(0.0).latency
+    return recorder
+
+
+def measured(plan, service, **stalls):
+    """The latencies that are reported of a plan against one server."""
+    return recorded(plan, lambda loop: Queue(loop, service, **stalls)).so_far(0.0).latency
 
 
 def at_random(service, seed, instances=INSTANCES):
@@ -167,3 +172,50 @@ def test_an_open_load_shows_a_stall_that_a_closed_one_hides():
     assert of_open.percentile(99) == about(1.7 + 0.03)
     assert of_open.percentile(50) == pytest.approx(0.001, rel=0.001)
     assert of_open.max == about(2.0)
+
+
+class Delay(Queue):
+    """A peer with as many servers as it needs."""
+
+    def ends(self, now):
+        return now + self._service()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("warm_up", [0.0, 5.0])
+@pytest.mark.parametrize("associations", [1, 5, 40, 100])
+def test_the_rate_of_one_server_is_the_same_with_any_number_of_associations(associations, warm_up):
+    """It stores one instance in 20 ms: 50/s. With 100 associations a store takes 2 s, a fifth of the phase."""
+    plan = around([closed(associations, 10.0)], warm_up=warm_up)
+    found = recorded(plan, lambda loop: Queue(loop, fixed(0.02))).results(0.0)[-1]
+    size = SmallSource().kinds[0].bytes
+    assert (found.stored_per_second, found.bytes_per_second) == (
+        pytest.approx(50.0, rel=0.01),
+        pytest.approx(50.0 * size, rel=0.01),
+    )
+    assert [point.taken for point in found.series[:10]] == [pytest.approx(50, abs=1)] * 10
+
+
+@pytest.mark.parametrize("warm_up", [0.0, 5.0])
+@pytest.mark.parametrize("associations", [1, 40])
+def test_the_rate_of_a_peer_that_stores_all_at_once_is_that_of_littles_law(associations, warm_up):
+    """A store takes 3 s, nearly a third of the phase."""
+    plan = around([closed(associations, 10.0)], warm_up=warm_up)
+    found = recorded(plan, lambda loop: Delay(loop, fixed(3.0))).results(0.0)[-1]
+    assert found.stored_per_second == pytest.approx(associations / 3.0, rel=0.01)
+
+
+@pytest.mark.slow
+def test_the_knee_of_one_server_is_a_single_association():
+    plan = [closed(number, 10.0) for number in (1, 2, 4, 8, 16)]
+    knee = knee_of(recorded(plan, lambda loop: Queue(loop, fixed(0.1))).results(0.0))
+    assert (knee.associations, knee.recommended) == (1, 1)
+    assert knee.law.contention == pytest.approx(1.0, abs=0.01)  # all work is done one at a time
+
+
+def test_a_load_of_exams_has_the_rate_of_its_arrivals_however_long_an_exam_is():
+    """An exam of four instances takes 4 s, and one begins each second, before the phase, too."""
+    plan = around([exams(1.0, 10.0, 8, how="fixed")], warm_up=8.0)
+    found = recorded(plan, lambda loop: Delay(loop, fixed(1.0))).results(0.0)[-1]
+    assert found.studies_per_hour == pytest.approx(3600.0, rel=0.01)
+    assert found.stored_per_second == pytest.approx(4.0, rel=0.01)
