@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from typing import TYPE_CHECKING
 
 from asyncstore.arguments import check_least, check_type
@@ -24,7 +25,7 @@ from asyncstore.surveying import all_are, edited, ended, runs
 from asyncstore.waiting import finished
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
     from asyncstore.limiting import Limiter
     from asyncstore.prepare.converter import Converter
@@ -132,7 +133,8 @@ class Run:
         self._outlet = outlet
         self._recording = recording
         self._limiter = limiter
-        self._taken: Iterator[Outcome] = iter(())
+        self._taken: deque[Outcome] = deque()
+        """Outcomes of the last batch that nobody has got one by one yet."""
         self._undelivered: list[Probed] = []
         """Files from the survey that the dispatcher has not got yet."""
         self._probed = 0
@@ -147,13 +149,12 @@ class Run:
         return self
 
     async def __anext__(self) -> Outcome:
-        for taken in self._taken:
-            return taken
-        batch = await self.next_batch()
-        if not batch:
-            raise StopAsyncIteration
-        self._taken = iter(batch)
-        return next(self._taken)
+        if not self._taken:
+            batch = await self.next_batch()
+            if not batch:
+                raise StopAsyncIteration
+            self._taken += batch
+        return self._taken.popleft()
 
     async def batches(self) -> AsyncGenerator[list[Outcome], None]:
         """The outcomes in the batches in which they arrive, at most some fifty a second: cheaper than one by one."""

@@ -909,6 +909,30 @@ async def test_consumers_that_share_the_outcomes_of_a_run_all_go_on_to_its_end(f
         assert is_over_too
 
 
+async def test_consumers_that_share_the_outcomes_of_a_run_lose_none(files):
+    has_taken, have_both = threading.Event(), asyncio.Barrier(2)
+
+    def paths():
+        yield from files[:5]
+        has_taken.wait(GUARD)
+        yield from files[5:10]
+
+    async with asyncio.timeout(GUARD), Sink(port=0) as sink, Sender("127.0.0.1", sink.port, associations=1) as sender:
+        run = sender.send(paths())
+
+        async def consume():
+            taken = []
+            async for outcome in run:
+                has_taken.set()
+                taken.append(outcome.path)
+                if len(taken) == 1:
+                    await have_both.wait()
+            return taken
+
+        one, other = await asyncio.gather(consume(), consume())
+    assert sorted(one + other) == sorted(map(str, files[:10]))
+
+
 @pytest.mark.slow
 async def test_a_slow_peer_holds_the_walk_back(files):
     async with nothing_left_behind(), running_hostile(never_answers) as scp, Sender("127.0.0.1", scp.port) as sender:

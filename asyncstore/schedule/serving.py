@@ -189,6 +189,7 @@ class Serving:
             elif lane.suspects:  # others may have been withdrawn meanwhile
                 lane.has_idled = True  # an end with a suspect says nothing about the peer
                 await self._send(lane, association, [lane.suspects.pop(0)], reader)
+                await association.settled()  # or others would begin beside it
 
     async def _send(
         self, lane: WorkingLane, association: Association, instances: list[Instance], reader: Reader

@@ -772,8 +772,8 @@ async def test_a_put_that_is_cancelled_while_it_waits_leaves_no_instance_without
     _assert_in_order(world, dispatcher, instances)
 
 
-async def _with_two_suspects(instances, **options):
-    """A run whose two instances lost two associations: one of them is under way, the other waits for it."""
+async def _with_suspects(instances, **options):
+    """A run whose one or two instances lost two associations: one is under way, another one waits for it."""
     dies = Conduct(dies_before=0, window=2)
     world = World([dies, dies, Conduct(window=2)])
     dispatcher = world.dispatcher(associations=1, overlaps=True, retry=RetryOptions(3), **options)
@@ -787,9 +787,21 @@ async def _with_two_suspects(instances, **options):
     return world, dispatcher, running
 
 
+async def test_nothing_begins_beside_a_suspect_that_is_under_way():
+    instances = _names(6)
+    world, dispatcher, running = await _with_suspects(instances[:1])
+    await dispatcher.put(instances[1:])
+    dispatcher.end_input()
+    await _a_while()
+    assert [one.path for one in world.associations[2].outstanding] == ["0"]
+    world.answering.set()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, instances)
+
+
 async def test_a_suspect_that_waits_for_another_one_has_its_outcome_when_the_run_is_cancelled():
     instances = _names(2)
-    world, dispatcher, running = await _with_two_suspects(instances)
+    world, dispatcher, running = await _with_suspects(instances)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     _assert_in_order(world, dispatcher, instances)
@@ -814,7 +826,7 @@ async def test_a_suspect_that_waits_for_another_one_has_its_outcome_when_the_pro
 
 async def test_a_suspect_that_waits_for_another_one_does_not_begin_behind_a_failure():
     failing, instances = no_instance("a", "empty"), _names(2)
-    world, dispatcher, running = await _with_two_suspects(instances, halt_on_failure=True)
+    world, dispatcher, running = await _with_suspects(instances, halt_on_failure=True)
     begun = len(world.begun)
     dispatcher.refuse([failing])
     dispatcher.end_input()
