@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import os
+import threading
 from asyncio import CancelledError
 from time import time
 from typing import TYPE_CHECKING, Self
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from asyncstore.journal.settings import Migration
+
+
+_READING_SECONDS = 1.0
+"""How long the journal waits at its end for another thread that completes the catalogue. It may be reading a file, and
+a dead file server never answers."""
 
 
 class Journal(Writer):
@@ -55,7 +61,9 @@ class Journal(Writer):
         self.stored_before = stored_before
         self._lock_file = lock
         self._sources: tuple[str, ...] = ()
-        self._is_interrupted = False
+        self._interrupted = threading.Event()
+        self._completing = threading.Lock()
+        """Held while the catalogue is completed, which uses the connection."""
         self._is_closed = False
 
     @classmethod
@@ -150,25 +158,32 @@ class Journal(Writer):
         self.stop()
         if self.failure is not None:
             raise self.failure
+        if self._interrupted.is_set():
+            return None
 
         def interruptible(path: str, member: str | None) -> bytes | None:
-            if self._is_interrupted:
+            if self._interrupted.is_set():
                 raise apsw.InterruptError("interrupted")
             return digest(path, member)
 
-        with translated(self.path):
+        with self._completing, translated(self.path):
             try:
                 return clashes.complete(self._connection, interruptible, self._sources)
-            except apsw.InterruptError:
+            except apsw.Error:  # after an InterruptError apsw may find nothing to roll back: SQLite has done so
+                if not self._interrupted.is_set():
+                    raise
                 return None
 
     def interrupt(self) -> None:
         """End :meth:`complete_catalogue`, from another thread."""
-        self._is_interrupted = True
-        self._connection.interrupt()
+        self._interrupted.set()
+        if not self._thread.is_alive():  # it would take its commit to have failed
+            self._connection.interrupt()
 
     def close(self, how: str = COMPLETED) -> JournalError | None:
         """Journal what was recorded, end the run and let others write. It blocks; closing twice is allowed.
+
+        If another thread completes the catalogue and does not end soon, the journal is left as if the process ended.
 
         Args:
             how: how the run ended, in words.
@@ -181,19 +196,24 @@ class Journal(Writer):
         self._is_closed = True
         self.stop()
         try:
-            if self.failure is None:
-                try:
-                    self.confirm_place()
-                    with translated(self.path):
-                        self._connection.execute(
-                            "UPDATE runs SET ended = ?, ending = ? WHERE id = ?", (int(time() * 1000), how, self.run)
-                        )
-                except JournalError as error:
-                    self.failure = error
-            self._connection.close(True)
+            if self._completing.acquire(timeout=_READING_SECONDS):
+                self._end_run(how)
+                self._connection.close(True)
         finally:
             self._lock_file.release()
         return self.failure
+
+    def _end_run(self, how: str) -> None:
+        if self.failure is not None:
+            return
+        try:
+            self.confirm_place()
+            with translated(self.path):
+                self._connection.execute(
+                    "UPDATE runs SET ended = ?, ending = ? WHERE id = ?", (int(time() * 1000), how, self.run)
+                )
+        except JournalError as error:
+            self.failure = error
 
     def __enter__(self) -> Self:
         return self

@@ -212,6 +212,24 @@ class TestScan:
         assert summary["is_complete"]
         assert states(journal) == {State.WAITING: 20}
 
+    async def test_a_second_signal_ends_a_scan_that_hangs_in_comparing_files(self, tmp_path, journal):
+        names, hanging = tmp_path / "names", tmp_path / "hanging"
+        os.mkfifo(names)
+        [file] = trees.instances(tmp_path / "archive", 1)
+        os.link(file, hanging)
+        process = await started("scan", "--journal", journal, "--files-from", names)
+        with await asyncio.to_thread(names.open, "w") as fifo:
+            print(file, hanging, sep="\n", file=fifo, flush=True)
+            await until(journal, State.WAITING, 2)
+            hanging.unlink()
+            os.mkfifo(hanging)
+        with await asyncio.to_thread(hanging.open, "w"):  # the scan reads it now
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)  # two of one kind may come as one
+            done = await finished(process)
+        assert (done.returncode, done.err) == (130, "")
+        assert states(journal) == {State.WAITING: 2}
+
     async def test_ctrl_c_ends_the_question_to_the_peer_after_a_scan(self, archive, journal):
         async with running_hostile(Behaviour(on_request=stays_silent())) as scp:
             process = await started("scan", "--journal", journal, "--peer-check", HOST, str(scp.port), archive)

@@ -1,5 +1,8 @@
 """The catalogue: found files wait in an order that keeps studies together, and clashes of UIDs are found."""
 
+import threading
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,6 +189,34 @@ def test_completing_can_be_interrupted(path, tmp_path):
     with Catalogue(str(path)) as catalogue:
         assert not catalogue.is_complete
     assert scan(path, []) == (3, 0)
+
+
+@pytest.mark.slow
+def test_a_journal_can_be_closed_at_any_moment_after_another_thread_was_interrupted_in_completing_it(path):
+    with begin(path, None) as journal:
+        journal.write([found(f"/data/{number}", sop_instance_uid=f"1.2.{number // 2}") for number in range(10_000)])
+    for moment in range(12):
+        journal, completed = begin(path, None), []
+        thread = threading.Thread(target=lambda run=journal, into=completed: into.append(run.complete_catalogue()))
+        thread.start()
+        time.sleep(moment * 0.01)
+        journal.interrupt()
+        assert journal.close("interrupted") is None
+        thread.join()
+        assert completed in ([None], [0])
+    with Reader(str(path)) as reader:
+        assert {ending for (ending,) in reader.rows("SELECT ending FROM runs")} == {"completed", "interrupted"}
+
+
+@pytest.mark.slow
+def test_an_interrupt_harms_no_commit_that_is_under_way(path):
+    with begin(path, None) as journal:
+        journal.write([found(f"/data/{number}") for number in range(10_000)])
+        while journal.queued and journal.failure is None:
+            journal.interrupt()
+            time.sleep(0)
+        assert journal.complete_catalogue() is None
+    assert len(read(path)) == 10_000
 
 
 def test_a_file_that_nobody_looked_into_keeps_what_is_known(path):

@@ -32,6 +32,7 @@ from asyncstore.observe.formatting import counted, format_bytes, format_count, p
 from asyncstore.prepare.converter import transcoding_of
 from asyncstore.prepare.pool import Pool
 from asyncstore.surveying import Survey, ended
+from asyncstore.waiting import called_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -159,7 +160,7 @@ class Scan:
                     pool.close()
             if not self.is_interrupted:
                 line.show("looking for files with the same SOP instance UID")
-                brought_home = await asyncio.to_thread(self._journal.complete_catalogue, *self._digest())
+                brought_home = await called_in_thread(self._journal.complete_catalogue, *self._digest())
                 self.brought_home = brought_home or 0
 
     def _digest(self) -> tuple[Callable[[str, str | None], bytes | None], ...]:
