@@ -69,6 +69,7 @@ _META_GROUP = 0x0002
 _ANY_SIZE = 1 << 62
 _NOT_DICOM = "not a DICOM file"
 _ARCHIVE = "not a DICOM file: it is an archive"
+_EMPTY = "not a DICOM file: it is empty"
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd")
 """How zip, gzip and Zstandard begin."""
 _IMPLICIT_BIG = "a data set in implicit VR big endian, for which DICOM has no transfer syntax"
@@ -158,6 +159,8 @@ def _bare(head: bytes, size: int, offset: int) -> tuple[str, str, str]:
 
 def _no_dicom(head: bytes) -> str:
     """Why a file is no DICOM file."""
+    if not head:
+        return _EMPTY
     is_tar = head[257:262] == b"ustar"
     return _ARCHIVE if is_tar or head.startswith(_ARCHIVES) else _NOT_DICOM
 

@@ -100,3 +100,5 @@ def test_each_kind_of_reason_is_told_once_what_helps():
     reasons = ["its data set inflates to more than the … bytes that are allowed", "not a DICOM file"] * 2
     assert list(hints_for(reasons)) == ["--max-inflated allows larger data sets."]
     assert list(hints_for(["not a DICOM file"])) == []
+    [advice] = hints_for(["no presentation context accepted for CTImageStorage in JPEG2000"])
+    assert "administrator" in advice

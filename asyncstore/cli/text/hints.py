@@ -142,6 +142,9 @@ REASONS = {
     "more bytes than a file may have": "--archive-file-bytes allows larger files.",
     "its data set inflates to more than": "--max-inflated allows larger data sets.",
     "is not in the map": "Add what is missing to the table, or --map-others send sends it as it is.",
+    "no presentation context accepted": (
+        "Ask the peer's administrator to allow them; scan --peer-check shows what the peer accepts."
+    ),
     "the SOP class is not among those proposed": "-R, or no -x option at all, proposes the SOP classes of the files.",
 }
 """Parts of an outcome's reason, and the options that let such files be sent."""
