@@ -129,7 +129,7 @@ def test_documents_without_a_common_phase_are_not_compared():
         (replace(SETUP, python="3.12.1"), "version of Python: 3.11.7 in A, 3.12.1 in B"),
         (replace(SETUP, machine={**SETUP.machine, "cores": 8}), "machine: cores: 2 in A, 8 in B"),
         (replace(SETUP, options={**SETUP.options, "duration": 30.0}), "--duration: 60.0 in A, 30.0 in B"),
-        (replace(SETUP, options={**SETUP.options, "tls": True}), "--tls: none in A, True in B"),
+        (replace(SETUP, options={**SETUP.options, "tls": True}), "--tls: not given in A, given in B"),
     ],
 )
 def test_different_setups_are_warned_about(setup, warning):

@@ -1,4 +1,6 @@
+import math
 from random import Random
+from statistics import fmean
 
 import pytest
 
@@ -414,6 +416,20 @@ def test_drift_compares_the_first_tenth_with_the_last_one():
     assert found.last.p50 == pytest.approx(0.0195, rel=0.01)
     assert found.first.stored_per_second == found.last.stored_per_second == 2.0
     assert found.first.seconds == 360.0
+
+
+@pytest.mark.parametrize("seconds", range(60, 71))
+def test_the_last_tenth_is_the_last_one_however_long_the_phase_is(seconds):
+    """In each second as many are stored as are left, so each tenth has a rate of its own."""
+    recorder = Recorder(KINDS)
+    recorder.begin(closed(seconds=float(seconds)), 0.0)
+    rates = [200 - second for second in range(seconds)]
+    for second, rate in enumerate(rates):
+        for number in range(rate):
+            recorder.stored(sample(second + number / 300, second + number / 300 + 0.1))
+    recorder.end(float(seconds))
+    drift = recorder.results(0.0)[0].drift
+    assert drift.last.stored_per_second == fmean(rates[math.ceil(seconds * 0.9) :])
 
 
 def test_a_short_phase_and_a_ramp_have_no_drift():

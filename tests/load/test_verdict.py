@@ -271,3 +271,24 @@ def test_nothing_and_nothing_stored_are_said():
 def test_the_exit_code(changes, thresholds, is_interrupted, code):
     whole = replace(whole_of([CLOSED]), **changes)
     assert exit_code(whole, evaluate(map(parse, thresholds), whole), is_interrupted=is_interrupted) == code
+
+
+@pytest.mark.parametrize(
+    ("warm_up", "text"),
+    [
+        ({"unknown": 2, "stored": 0}, "Nothing was measured: 2 instances of the warm-up got no response."),
+        ({"stored": 7}, "Nothing was measured: no instance was sent after the warm-up."),
+        ({"stored": 0}, "Nothing was measured: no instance was sent."),
+    ],
+)
+def test_a_load_without_a_store_says_what_became_of_the_warm_up(warm_up, text):
+    nothing = replace(CLOSED, stored=0, failed=0, unknown=0)
+    before = replace(nothing, name="warm-up", is_counted=False, **warm_up)
+    assert judged(before, nothing)[0].lines[0] == text
+
+
+def test_a_p99_of_few_latencies_is_no_promise():
+    few = result(closed(seconds=0.99))  # 99 instances
+    assert "Fewer than 100 instances were stored: p99 is the longest latency." in lines(few)
+    assert "Fewer than 100 instances were stored (4 associations): " in lines(few, replace(CLOSED, name="others"))
+    assert "Fewer" not in lines(result(closed(seconds=1.0)))

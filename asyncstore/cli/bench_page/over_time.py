@@ -77,7 +77,7 @@ def percentiles(times: Timeline) -> Plot | None:
     if not traces:
         return None
     if len(traces) == len(_PERCENTILES):
-        reading = f"In each {_step(times)} half of the stores took at most p50, and one in a hundred longer than p99."
+        reading = f"In each {_step(times)}, half of the stores took at most p50, and one in a hundred longer than p99."
     else:
         reason = "; the percentiles of several machines cannot be added" if times.is_sum else ""
         reading = f"The largest latency of each {_step(times)}{reason}."
@@ -122,8 +122,8 @@ def dropped(times: Timeline) -> Plot | None:
     if not any(point.dropped for point in times.points):
         return None
     reading = (
-        f"Bars count the instances that were to begin in each {_step(times)} and did not: the peer was too slow for "
-        "the offered load."
+        f"Bars count the instances that were given up in each {_step(times)}, because the peer was too slow for the "
+        "offered load. Those that still waited when their phase was over stand at its end."
     )
     traces = [_bars(times, "dropped", lambda point: point.dropped, GOLD)]
     layout = _layout(times, count_axis("instances", [step.total(lambda point: point.dropped) for step in times.steps]))

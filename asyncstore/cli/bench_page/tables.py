@@ -38,7 +38,7 @@ def phases(document: Document) -> str:
     shown.append(("all that count", document.whole))
     is_open = any(phase.model == "open" for phase in document.phases)
     offered, dropped = (("#offered",), ("#dropped",)) if is_open else ((), ())
-    head = ("phase", "#associations", *offered, "#stored", "#data", *_SHARE_NAMES, "#failed", *dropped, "#time")
+    head = ("phase", "#associations", *offered, "#stored", "#data", *_SHARE_NAMES, "#not stored", *dropped, "#time")
     rows = [
         (
             name if phase.is_counted else f"{name} (does not count)",

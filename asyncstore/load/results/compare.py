@@ -186,7 +186,7 @@ def _differences(first: Document, second: Document, names: tuple[str, str]) -> I
         **_pairs("machine: ", before.machine, after.machine),
         **{
             name: pair
-            for name, pair in _pairs("--", before.options, after.options).items()
+            for name, pair in _pairs("--", before.options, after.options, "not given").items()
             if name.removeprefix("--") not in _NOT_OF_THE_LOAD
         },
     }
@@ -200,13 +200,17 @@ def _implementation(document: Document) -> str:
     return f"{peer.implementation_version_name or 'no name'} ({peer.implementation_class_uid or 'no UID'})"
 
 
-def _pairs(prefix: str, before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, tuple[object, object]]:
-    return {f"{prefix}{name}": (before.get(name), after.get(name)) for name in {**before, **after}}
+def _pairs(
+    prefix: str, before: Mapping[str, object], after: Mapping[str, object], missing: str | None = None
+) -> dict[str, tuple[object, object]]:
+    return {f"{prefix}{name}": (before.get(name, missing), after.get(name, missing)) for name in {**before, **after}}
 
 
 def _said(value: object) -> str:
     if value is None:
         return "none"
+    if value is True:
+        return "given"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

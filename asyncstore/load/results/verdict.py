@@ -54,6 +54,8 @@ _LATE_SHARE: Final = 0.1
 """Of the p99 of the latencies: a smaller part of them changes nothing that they say."""
 _FEWEST: Final = 20
 """Times from which a 99th percentile says something."""
+_FEWEST_FOR_P99: Final = 100
+"""Times of which one is beyond the 99th percentile; of fewer it is the longest."""
 _FEWEST_POINTS: Final = 5
 """Of a phase in which a pause is told: 2 s of fewer are its beginning or its end."""
 _BUSY: Final = 5
@@ -119,7 +121,8 @@ def judge(
         *_of_client(counted_phases, bound, limits_of),
         *_of_lost(counted_phases),
         *_of_thresholds(thresholds, code, whole, is_client_bound=bool(bound)),
-        *_of_load(counted_phases, whole, is_client_bound=bool(bound)),
+        *(_of_load(counted_phases, whole, is_client_bound=bool(bound)) if whole.ended else _of_nothing(phases)),
+        *_of_few(counted_phases),
         *_of_losses(whole),
         *_of_pauses(counted_phases),
         *_of_knee(knee),
@@ -159,11 +162,16 @@ def _of_client(
     if not bound:
         return
     worst = max(bound, key=lambda phase: phase.stored_per_second)
-    is_one_load = len({phase.name for phase in phases}) == 1
-    names = list(dict.fromkeys(run_name(phase, phases) if is_one_load else phase.name for phase in bound))
-    where = "" if len(bound) == len(phases) else f" ({_listed(names)})"
+    where = _where(bound, phases)
     yield f"Client-bound: this side was the limit{where}, so nothing here is the limit of the PACS."
     yield f"This side: {_listed(limits_of(worst))}."
+
+
+def _where(some: Sequence[PhaseResult], phases: Sequence[PhaseResult]) -> str:
+    """The names of some of these phases in brackets; of all of them, nothing."""
+    is_one_load = len({phase.name for phase in phases}) == 1
+    names = list(dict.fromkeys(run_name(phase, phases) if is_one_load else phase.name for phase in some))
+    return "" if len(some) == len(phases) else f" ({_listed(names)})"
 
 
 def _of_lost(phases: Sequence[PhaseResult]) -> Iterator[str]:
@@ -194,10 +202,18 @@ def _of_thresholds(
             yield f"Passed: {holds}."
 
 
-def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bound: bool) -> Iterator[str]:
-    if not whole.ended:
+def _of_nothing(phases: Sequence[PhaseResult]) -> Iterator[str]:
+    """Why no store of a load that counts has ended."""
+    unanswered = sum(phase.unknown for phase in phases)
+    if unanswered:
+        yield f"Nothing was measured: {counted(unanswered, 'instance')} of the warm-up got no response."
+    elif any(phase.ended for phase in phases):
+        yield "Nothing was measured: no instance was sent after the warm-up."
+    else:
         yield "Nothing was measured: no instance was sent."
-        return
+
+
+def _of_load(phases: Sequence[PhaseResult], whole: PhaseResult, *, is_client_bound: bool) -> Iterator[str]:
     if not whole.stored:
         yield "The PACS stored nothing."
         return
@@ -240,6 +256,12 @@ def _reached(phase: PhaseResult) -> str:
         f"{format_rate(phase.stored_per_second)} stored, {format_byte_rate(phase.bytes_per_second)}, "
         f"p50 {format_latency(p50)}, p99 {format_latency(p99)}"
     )
+
+
+def _of_few(phases: Sequence[PhaseResult]) -> Iterator[str]:
+    few = [phase for phase in phases if 0 < phase.stored < _FEWEST_FOR_P99]
+    if few:
+        yield f"Fewer than {_FEWEST_FOR_P99} instances were stored{_where(few, phases)}: p99 is the longest latency."
 
 
 def _of_losses(whole: PhaseResult) -> Iterator[str]:
