@@ -6,7 +6,8 @@ Rules:
    it, otherwise as it ended then. Its row in the journal stays as it is.
 2. All other outcomes are written down. The files of a run that was ended early wait for the next one.
    An archive that could not be read, and has become whole, has no outcome of its own any more: its members have.
-   A file that waits and is no longer there ends as *not sent*, when all others have ended.
+   A file that is to be sent again and is no longer there ends as *not sent*, when all others have ended. If its outcome
+   is not known, it stays so: the peer may hold it.
 3. The walk and the loop do not wait for each other here: each has its own connection to the journal.
 4. If the journal can no longer be written, the run is stopped: stores under way finish, and nothing more is claimed.
 """
@@ -44,9 +45,13 @@ RESULT_OF = {State.WAITING: Result.NOT_SENT, **{state: result for result, state 
 _AN_INSTANCE = Identity("", "", "")
 """Stands for the identity of an instance that this run does not read."""
 LEFT_SO = "an earlier run left it so"
-_GONE = "it is no longer there; an earlier run found it, and did not send it"
+_GONE = {
+    State.WAITING: "it is no longer there; an earlier run found it, and did not send it",
+    State.FAILED: "it is no longer there; the peer refused it",
+    State.NOT_SENT: "it is no longer there; an earlier run could not send it",
+}
 _MOST_THERE = 10_000
-"""So many waiting files that are still there show that this run walked only a part of them."""
+"""So many such files that are still there show that this run walked only a part of them."""
 _WAIT = 0.05
 """Seconds between two checks that all other files have ended."""
 NOTED_EVERY = 1000
@@ -143,17 +148,19 @@ class Recording:
                 for gone, delivery in enumerate(self._gone(), 1):
                     file = SourceFile(path_in(delivery.path, delivery.member), ordinal + gone)
                     self._occurrences[file.ordinal] = delivery.occurrence
-                    yield Unsendable(file, _GONE)
+                    yield Unsendable(file, _GONE[delivery.state])
             self._note(count + gone, lookup.known + gone, is_ended=True)
 
     def _gone(self) -> Iterator[Recorded]:
-        """The files that earlier runs did not come to, and that are no longer there."""
+        """The files that are to be sent again, and that are no longer there."""
         there = 0
         with Reader(self._journal.path) as reader:
-            for delivery in reader.deliveries((State.WAITING,)):
+            for delivery in reader.deliveries(_GONE.keys() & self._again):
+                if delivery.run == self._journal.run:
+                    continue  # this run has found it
                 if STORE in delivery.path or os.path.lexists(delivery.path):
                     there += 1
-                elif delivery.run != self._journal.run:
+                else:
                     yield delivery
                 if there > _MOST_THERE:
                     return

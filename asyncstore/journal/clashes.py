@@ -6,13 +6,16 @@ Rules:
 2. Files with the same SOP instance UID clash: files with the same bytes are duplicates, others conflict. Their sizes
    tell most of them apart; only files of equal size are read. Clashes are found with one sort of all UIDs, because an
    index of them would cost 50 bytes a row.
-3. What is known of a clash holds for the files as the walk found them (UID, size, time), and for no others.
-4. A catalogue is complete if each walk that was begun for it has ended. Sources name the walks.
+3. A file that is gone has the bytes of one with its UID, name, size and time, if there is one: it was moved.
+4. What is known of a clash holds for the files as the walk found them (UID, size, time), and for no others.
+5. A catalogue is complete if each walk that was begun for it has ended. Sources name the walks.
 """
 
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from hashlib import sha256
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -100,7 +103,7 @@ def complete(
 ) -> int:
     """Make the indexes and find clashes, after the walk of these sources ended. It takes seconds for 10**6 rows.
 
-    A file that cannot be read conflicts with every other one of its size.
+    A file that cannot be read conflicts with every other one of its size, unless it was moved (rule 3).
 
     Returns:
         How many files are stored, as a salvaged journal says, which did not know their directory.
@@ -141,12 +144,20 @@ def _clashing(connection: apsw.Connection) -> Iterator[tuple[Any, ...]]:
 
 def _contents(files: list[Any], digest: Callable[[str, str | None], bytes | None]) -> list[int]:
     """For each of these files of one UID the number of its content, from 0."""
-    sizes = [row[1] for row in files]
-    known: dict[tuple[int | None, bytes | int], int] = {}
+    sizes = Counter(size for _, size, *_ in files)
+    places = [place_of(path_of(directory, name)) for *_, name, directory in files]
+    looks = [(name, size, mtime) for _, size, mtime, _, name, _ in files]
+    digests = [digest(*place) if sizes[look[1]] > 1 else b"" for place, look in zip(places, looks, strict=True)]
+    alike: dict[object, set[bytes]] = {}
+    for look, found in zip(looks, digests, strict=True):
+        if found is not None:
+            alike.setdefault(look, set()).add(found)
+    known: dict[object, int] = {}
     numbers = []
-    for place, (_, size, _, _, name, directory) in enumerate(files):
-        found: bytes | int | None = b""
-        if sizes.count(size) > 1:
-            found = digest(*place_of(path_of(directory, name)))
-        numbers.append(known.setdefault((size, place if found is None else found), len(known)))
+    for number, (place, look, found) in enumerate(zip(places, looks, digests, strict=True)):
+        content: object = number if found is None else found
+        if found is None and look[-1] is not None and not os.path.lexists(place[0]):
+            same = alike.get(look, set())
+            content = min(same) if len(same) == 1 else look
+        numbers.append(known.setdefault((look[1], content), len(known)))
     return numbers

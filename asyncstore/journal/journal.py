@@ -132,12 +132,22 @@ class Journal(Writer):
         with translated(self.path):
             return settings.keep(self._connection, name, value)
 
-    def begin_catalogue(self, sources: Sequence[str]) -> None:
-        """Note that a walk of these sources begins. Call it before anything is recorded.
+    def begin_walk(self, sources: Sequence[str]) -> None:
+        """Note that this run walks these sources. Call it before anything is recorded.
 
         Raises:
             JournalError: it cannot be written.
         """
+        with translated(self.path):
+            settings.begin_walk(self._connection, sources, self.run)
+
+    def begin_catalogue(self, sources: Sequence[str]) -> None:
+        """Note that this run walks these sources for the catalogue. Call it before anything is recorded.
+
+        Raises:
+            JournalError: it cannot be written.
+        """
+        self.begin_walk(sources)
         self._sources = tuple(sources)
         with translated(self.path):
             clashes.begin(self._connection, self._sources)

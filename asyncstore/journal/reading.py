@@ -186,6 +186,12 @@ class Reader:
         with translated(self.path):
             return settings.command_of(self.connection)
 
+    @property
+    def unfinished_walks(self) -> dict[str, int]:
+        """The sources of which files may not have been found yet, and the run that walked each last."""
+        with translated(self.path):
+            return settings.unfinished_walks(self.connection)
+
     def stored_as(self, uid: str) -> set[tuple[bytes, bytes]]:
         """The files that are stored with this SOP instance UID, as :func:`asyncstore.journal.ids.key_of` names them."""
         return set(

@@ -7,8 +7,9 @@ Rules:
 2. ``scan`` has no peer: the first run that sends something fixes it. So a mistyped AE title costs no catalogue.
 3. The newest command that sends is kept, with the directory it was given in, so that it can be repeated. The caller
    removes secrets first.
-4. Other facts are kept under a name (:func:`keep`): the first value stays.
-5. New values of elements may be names of patients. A journal keeps a keyed digest of them, which shows whether they are
+4. Sources whose walk was cut short are kept, until a later run walks all of them, or of a directory around them.
+5. Other facts are kept under a name (:func:`keep`): the first value stays.
+6. New values of elements may be names of patients. A journal keeps a keyed digest of them, which shows whether they are
    the same.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import Difference, OtherMigration
@@ -24,10 +26,13 @@ from asyncstore.journal.values import State
 from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import apsw
 
 _MIGRATION = "migration"
 _COMMAND = "command"
+_WALKS = "walks"
 _SALT = "salt"
 _CREATED = "created"
 _SALT_BYTES = 32
@@ -47,7 +52,7 @@ class Migration(NamedTuple):
     editing: tuple[tuple[str, str], ...] = ()
     """The names and values of the options that change data sets, such as invented UIDs."""
     hidden: tuple[tuple[str, bytes], ...] = ()
-    """The same of options whose values may name patients: only a digest of each is kept (rule 5)."""
+    """The same of options whose values may name patients: only a digest of each is kept (rule 6)."""
 
     def facts(self, key: bytes) -> dict[str, str]:
         """Each fact under the name that an error calls it by; ``key`` is that of the digests."""
@@ -114,6 +119,28 @@ def command_of(connection: apsw.Connection) -> Command | None:
         return None
     fields = json.loads(recorded)
     return Command(tuple(fields["words"]), fields["directory"])
+
+
+def begin_walk(connection: apsw.Connection, sources: Iterable[str], run: int) -> None:
+    """Keep that this run walks these sources."""
+    _set(connection, _WALKS, json.dumps(unfinished_walks(connection) | dict.fromkeys(sources, run)))
+
+
+def unfinished_walks(connection: apsw.Connection) -> dict[str, int]:
+    """The sources of which files may not have been found yet, and the run that walked each last (rule 4).
+
+    Raises:
+        ValueError: the journal is damaged.
+    """
+    recorded = _text(connection, _WALKS)
+    walks: dict[str, int] = {} if recorded is None else json.loads(recorded)
+    if not isinstance(walks, dict):
+        raise ValueError("no walks")  # noqa: TRY004 - as of other texts that cannot be read
+    ended = {run for (run,) in rows(connection, "SELECT id FROM runs WHERE is_walked")}
+    whole = {source for source, run in walks.items() if run in ended}
+    return {
+        source: run for source, run in walks.items() if whole.isdisjoint((source, *map(str, PurePath(source).parents)))
+    }
 
 
 def keep(connection: apsw.Connection, name: str, value: str) -> str:

@@ -250,6 +250,47 @@ def test_a_run_that_was_killed(path):
     assert lines[-1].endswith("  was killed; its last commit was then")
 
 
+def walk(path, sources, *, is_ended):
+    """A run that walks these sources, and stores all files that it finds."""
+    with begin(path) as journal:
+        journal.begin_walk(sources)
+        journal.walk = Walk(1, is_ended=is_ended)
+        journal.write([delivery(f"{sources[0]}/{journal.run}")])
+
+
+def test_a_walk_that_was_cut_short_is_named_until_it_is_repeated(path):
+    def seen():
+        with Reader(str(path)) as reader:
+            facts = gather([reader])
+            return facts.sources, facts.exit_code, list(plain.lines(facts, None))[1:3]
+
+    walk(path, ["/a", "/b/c"], is_ended=False)
+    walk(path, ["/d"], is_ended=True)
+    more = "An earlier run ended before it had found all files: there may be more."
+    assert seen() == (["/a", "/b/c"], 2, [more, "  not walked to the end: /a"])
+    walk(path, ["/a"], is_ended=True)
+    assert seen() == (["/b/c"], 2, [more, "  not walked to the end: /b/c"])
+    walk(path, ["/b/c/d", "/b/cc"], is_ended=True)
+    assert seen()[:2] == (["/b/c"], 2)
+    walk(path, ["/b"], is_ended=True)
+    assert seen()[:2] == ([], 0)
+
+
+def test_a_run_that_goes_on_is_no_walk_that_was_cut_short(path):
+    with begin(path) as journal:
+        journal.begin_walk(["/a"])
+        with Reader(str(path)) as reader:
+            assert gather([reader]).sources == []
+
+
+def test_sources_whose_walks_ended_are_not_kept(path):
+    for number in range(3):
+        walk(path, [f"/{number}"], is_ended=True)
+    with Reader(str(path)) as reader:
+        [[kept]] = reader.rows("SELECT value FROM facts WHERE name = 'walks'")
+    assert json.loads(kept) == {"/2": 3}
+
+
 @pytest.mark.parametrize("is_scanned", [True, False])
 def test_a_run_that_sends_a_catalogue_may_find_more_only_if_the_scan_did_not_end(path, is_scanned):
     with begin(path, None) as journal:

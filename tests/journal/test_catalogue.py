@@ -1,5 +1,6 @@
 """The catalogue: found files wait in an order that keeps studies together, and clashes of UIDs are found."""
 
+import os
 import threading
 import time
 
@@ -271,6 +272,36 @@ class TestClashes:
         rows = self.make(tmp_path, [b"aa", b"aa"])
         (tmp_path / "1").unlink()
         assert scan(path, rows) == (0, 2)
+
+    @pytest.mark.parametrize(
+        ("change", "expected"),
+        [
+            (lambda moved: moved, (2, 0)),
+            (lambda moved: os.utime(moved, ns=(8, 8)), (1, 3)),
+            (lambda moved: moved.rename(moved.with_name("other")), (1, 3)),
+        ],
+    )
+    def test_a_file_that_was_moved_has_its_bytes_wherever_it_was(self, path, tmp_path, change, expected):
+        [row] = self.make(tmp_path, [b"aa"])
+        moved = tmp_path / "later" / "0"
+        moved.parent.mkdir()
+        (tmp_path / "0").rename(moved)
+        change(moved)
+        [now] = moved.parent.iterdir()
+        before = [row, row._replace(path=str(tmp_path / "earlier" / "0"))]
+        assert scan(path, [*before, as_found(now, State.WAITING, sop_instance_uid="1.2")]) == expected
+
+    def test_a_file_that_was_moved_to_one_of_two_places_has_the_bytes_of_neither(self, path, tmp_path):
+        [row] = self.make(tmp_path, [b"aa"])
+        mtime = (tmp_path / "0").stat().st_mtime_ns
+        (tmp_path / "0").unlink()
+        now = []
+        for number, data in enumerate((b"aa", b"bb")):
+            (tmp_path / f"d{number}").mkdir()
+            (tmp_path / f"d{number}" / "0").write_bytes(data)
+            os.utime(tmp_path / f"d{number}" / "0", ns=(mtime, mtime))
+            now.append(as_found(tmp_path / f"d{number}" / "0", State.WAITING, sop_instance_uid="1.2"))
+        assert scan(path, [row, *now]) == (0, 3)
 
     @pytest.mark.parametrize("state", [None, State.FAILED, State.STORED, State.WARNING])
     def test_a_copy_is_at_the_peer_if_any_file_with_its_bytes_is(self, path, tmp_path, state):

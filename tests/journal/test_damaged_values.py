@@ -145,6 +145,16 @@ def test_sources_with_values_that_no_journal_has_are_damage(path, value):
         journal.begin_catalogue(["/data"])
 
 
+@pytest.mark.parametrize("value", [b"\xff", "nan", "[1]", 7])
+def test_walks_with_values_that_no_journal_has_are_damage(path, value):
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("INSERT OR REPLACE INTO facts VALUES ('walks', ?)", (value,))
+    with Reader(str(path)) as reader, pytest.raises(JournalDamaged):
+        _ = reader.unfinished_walks
+    with begin(path) as journal, pytest.raises(JournalDamaged):
+        journal.begin_walk(["/data"])
+
+
 @pytest.mark.parametrize("words", [[], ["--json"], ["--html", "page.html"], ["--list", "failed", "--csv"]])
 @pytest.mark.parametrize(
     "change", [("runs", "version", b"\xff"), ("runs", "began", 1 << 62), ("endings", "reason", 7.5)]

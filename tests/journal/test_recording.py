@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from asyncstore.errors import JournalRemoved, JournalWriteFailed
+from asyncstore.journal.lookup import NOT_ENDED
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.values import Outcomes, State, Walk
 from asyncstore.journal.writing import MOST_QUEUED
@@ -367,6 +368,23 @@ def test_a_file_that_waits_and_is_gone_ends_as_not_sent_when_all_others_have_end
     assert {row.path for row in read(path, State.WAITING)} == {"s3://bucket"}
     with Reader(str(path)) as reader:
         assert reader.rows("SELECT found, known FROM runs WHERE id = 2") == [(5, 5)]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (State.FAILED, "it is no longer there; the peer refused it"),
+        (State.NOT_SENT, "it is no longer there; an earlier run could not send it"),
+        (State.UNKNOWN, None),
+    ],
+)
+def test_a_file_that_is_gone_ends_as_not_sent_if_it_was_to_be_sent_again(path, state, reason):
+    with begin(path) as journal:
+        journal.write([delivery("/gone/1.dcm", state, status=0xA700)])
+    for again in (NOT_ENDED, {*NOT_ENDED, state}):
+        with begin(path) as journal:
+            items = list(Recording(journal, again).without_settled(iter([])))
+        assert [item.reason for item in items] == ([reason] if reason and state in again else [])
 
 
 def test_a_run_that_ends_before_all_files_have_ended_leaves_those_that_are_gone(interrupted):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from asyncstore import __version__
-from asyncstore.cli.engine import conversion_of
+from asyncstore.cli.engine import conversion_of, sources_of
 from asyncstore.cli.options import command_table as cmd
 from asyncstore.cli.options import edit_rows as edit_opt
 from asyncstore.cli.options import rows as opt
@@ -103,7 +103,9 @@ def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
         allow_network=parsed[opt.JOURNAL_ON_NETWORK],
     ) as journal:
         recording = Recording(journal, again, parsed[opt.REPEAT])
-        if selection is not None:
+        if selection is None:
+            journal.begin_walk(sources_of(parsed))
+        else:
             recording = selection.recording(journal, again, minds_clashes=conversion_of(parsed).invent is None)
         yield RunJournal(journal, recording, selection)
 

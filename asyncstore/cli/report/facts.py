@@ -25,7 +25,7 @@ from asyncstore.observe.results import words_of
 from asyncstore.protocol.status import SUCCESS, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from asyncstore.journal.accounts import Account, Ending, Run
     from asyncstore.journal.forecast import Forecast
@@ -57,6 +57,8 @@ class Facts(NamedTuple):
     migrations: list[dict[str, str]]
     """The facts of each migration that the journals belong to."""
     journals: list[str]
+    sources: list[str]
+    """Those of which files may not have been found yet, because their walk was cut short."""
     running: list[Run]
     """The runs that go on."""
     speed: Speed | None
@@ -88,7 +90,8 @@ class Facts(NamedTuple):
         """The exit code of the command."""
         counts = self.account.states
         is_all = self.account.found and not any(counts[state] for state in NOT_STORED)
-        return EXIT_OK if is_all and not self.running and not self.unfinished_walks else EXIT_NOT_STORED
+        may_be_more = self.running or self.unfinished_walks or self.sources
+        return EXIT_OK if is_all and not may_be_more else EXIT_NOT_STORED
 
 
 def gather(readers: Sequence[Reader]) -> Facts:
@@ -121,11 +124,20 @@ def gather(readers: Sequence[Reader]) -> Facts:
         Studies(readers).completeness(),
         migrations,
         [reader.path for reader in readers],
+        list(_unfinished_sources(readers, running)),
         running,
         speed,
         end,
         now,
     )
+
+
+def _unfinished_sources(readers: Sequence[Reader], running: Sequence[Run]) -> Iterator[str]:
+    """The sources whose walk was cut short, and does not go on."""
+    going = {(run.journal, run.number) for run in running}
+    for reader in readers:
+        walks = reader.unfinished_walks.items()
+        yield from (source for source, run in walks if (reader.path, run) not in going)
 
 
 def _outlook(

@@ -48,6 +48,7 @@ def line(facts: Facts) -> str:
         "studies": {kind.value: facts.studies[kind] for kind in Completeness},
         "migrations": facts.migrations,
         "runs": [_run(run, facts) for run in sums.runs],
+        "unfinished_sources": facts.sources,
         "is_running": bool(facts.running),
         "rate": None if facts.speed is None else round(facts.speed.rate, 3),
         "forecast": None

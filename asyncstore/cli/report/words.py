@@ -87,6 +87,8 @@ def remarks(facts: Facts) -> Iterator[str]:
         yield f"{end_words(facts)}."
     if facts.unfinished_walks:
         yield "The last run ended before it had found all files: there may be more."
+    elif facts.sources:
+        yield "An earlier run ended before it had found all files: there may be more."
     sums = facts.account
     if sums.duplicates:
         have = "has" if sums.duplicates == 1 else "have"
