@@ -46,15 +46,14 @@ _Place = tuple[int, int]
 class _Study:
     """A study with waiting instances, or one that has begun."""
 
-    __slots__ = ("groups", "has_begun", "place", "uid", "waiting")
+    __slots__ = ("groups", "has_begun", "place", "uid")
 
     def __init__(self, uid: str, place: int) -> None:
         self.uid = uid
         self.place = place
         self.has_begun = False
-        self.waiting = 0
-        """How many of its groups have instances."""
         self.groups: dict[tuple[Pair, bytes], _Group] = {}
+        """Those with instances, by pair and patient."""
 
 
 class _Group:
@@ -222,30 +221,21 @@ class StudyOrder:
         self._times_prioritised += 1
         self._prioritised |= dict.fromkeys(wanted, -self._times_prioritised)
         count = 0
-        of_studies = [group for study in self._studies.values() for group in study.groups.values()]
         waiting = [entry[-1] for heap in self._heaps.values() for entry in heap if _is_current(entry)]
-        for group in dict.fromkeys([*waiting, *self._all_held(), *of_studies]):
+        for group in (*waiting, *self._all_held()):
             if group.head.study_instance_uid in wanted or group.head.patient_id in wanted:
                 group.place = -self._times_prioritised, group.place[1]
                 count += len(group.instances)
-                if group.instances:
-                    self._push(group)
+                self._push(group)
         return count
 
     # Groups come and go.
 
     def _group(self, pair: Pair, head: Head, *, is_back: bool = False) -> _Group:
         """The group that an instance belongs to; a new one if there is none."""
-        uid = head.study_instance_uid
-        study = self._studies.get(uid)
+        study = self._studies.get(head.study_instance_uid)
         group = study.groups.get((pair, head.patient_id)) if study is not None else None
-        if group is None:
-            group = self._new_group(pair, head, study, is_back=is_back)
-        if not group.instances:
-            if group.study is not None:
-                self._wait(group.study)
-            self._push(group)
-        return group
+        return group or self._new_group(pair, head, study, is_back=is_back)
 
     def _new_group(self, pair: Pair, head: Head, study: _Study | None, *, is_back: bool) -> _Group:
         priority = self._priority(head)
@@ -254,16 +244,12 @@ class StudyOrder:
             study = self._studies[uid] = _Study(uid, self._next_place(is_back=is_back))
         place = self._next_place(is_back=is_back) if study is None else study.place
         self._groups_made += 1
-        group = _Group(pair, head, study, (priority, place), self._groups_made)
+        group = _Group(pair, head, study, (priority, place), -self._groups_made if is_back else self._groups_made)
         if study is not None:
             study.groups[pair, head.patient_id] = group
+            self._idle.pop(study.uid, None)
+        self._push(group)
         return group
-
-    def _wait(self, study: _Study) -> None:
-        """One more group of ``study`` gets instances."""
-        study.waiting += 1
-        if study.waiting == 1 and study.has_begun:
-            del self._idle[study.uid]
 
     def _next_place(self, *, is_back: bool) -> int:
         if is_back:
@@ -291,8 +277,8 @@ class StudyOrder:
         study = group.study
         if study is None:
             return
-        study.waiting -= 1
-        if study.waiting:
+        del study.groups[group.pair, group.head.patient_id]
+        if study.groups:
             return
         if not study.has_begun:
             del self._studies[study.uid]

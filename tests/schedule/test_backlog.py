@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -503,3 +505,23 @@ def test_begun_studies_that_were_forgotten_begin_anew():
     late = [studies[3][0], *(study[1] for study in studies[:3])]
     order.put(late, pairs_needed(late))
     assert order.take(_PAIRS, 9, 10**9, None, overlaps=False)[0] == [late[2], late[3], late[0], late[1]]
+
+
+@pytest.mark.slow
+def test_a_study_keeps_nothing_of_the_patients_whose_instances_were_taken():
+    """Archives with one study UID for all patients exist, and a run may take weeks."""
+    backlog = Backlog(_MOST_INSTANCES, _MOST_BYTES, Gate(Affinity.STUDY))
+
+    def passes(first, count):
+        for number in range(first, first + count):
+            backlog.put([_of(number, Head("1", "", b"%d" % number))])
+            assert len(backlog.take(_PAIRS, 1, 10)) == 1
+
+    tracemalloc.start()
+    try:
+        passes(0, 100)
+        before, _ = tracemalloc.get_traced_memory()
+        passes(100, 500)
+        assert tracemalloc.get_traced_memory()[0] - before < 100 * 500
+    finally:
+        tracemalloc.stop()
