@@ -1,4 +1,4 @@
-"""What alternatives of options mean. A module of its own, because the engine takes time to import."""
+"""The file format and the IP version that the options choose, without the engine, which takes time to import."""
 
 from __future__ import annotations
 

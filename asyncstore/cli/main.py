@@ -114,7 +114,8 @@ def _command(command: Command, words: Sequence[str]) -> int:
             _show_arguments(command, tokens)
         parsed, remarks = _checked(command, tokens, os.environ)
     except UsageError as error:
-        _say(f"{command.program}: {printable(str(error))}; see {command.program} --help", sys.stderr)
+        advice = " ".join(getattr(error, "__notes__", ())) or f"see {command.program} --help"
+        _say(f"{command.program}: {printable(str(error))}; {advice}", sys.stderr)
         return EXIT_NOT_ATTEMPTED
     if opt.QUIET not in parsed:
         for remark in (*remarks, *_unread_variables()):

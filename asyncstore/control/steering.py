@@ -205,8 +205,9 @@ class Steering:
             raise UsageError("the run has not begun yet")
         self._prioritised.append(value)
         waiting = self._run.prioritise(value)
-        known = f"{counted(waiting, 'instance')} waiting" if waiting else "none waits: it is stored, or not found yet"
-        return f"it goes first from now on; {known}"
+        if waiting:
+            return f"this study or patient goes first from now on; {counted(waiting, 'instance')} waiting"
+        return "this study or patient goes first from now on; no instance of it waits: all are sent, or not found yet"
 
 
 def _parsed(line: bytes) -> dict[str, object]:

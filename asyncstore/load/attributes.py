@@ -1,4 +1,4 @@
-"""The attributes of synthetic instances beyond patient, study, series: what SCPs index, viewers need.
+"""The attributes of synthetic instances beyond patient, study and series: those that SCPs index and viewers need.
 
 They are those of PS3.3 that every instance of its SOP class has in practice.
 """

@@ -128,10 +128,10 @@ class _Peer:
             self._association = association
             return association
         if isinstance(self._last_pdu, self._rejected):
-            raise _Unsearchable(f"it rejects the association: {self._last_pdu.reason_str}")
+            raise _Unsearchable(f"the peer rejects the association: {self._last_pdu.reason_str}")
         for context in association.rejected_contexts:
             words = _CONTEXT_RESULTS.get(context.result or 0, "not accepted")
-            raise _Unsearchable(f"it does not take C-FIND of the Study Root model: {words}")
+            raise _Unsearchable(f"the peer does not take C-FIND of the Study Root model: {words}")
         raise _Unsearchable(f"no association can be opened: {self._failures.last or 'the peer ended it'}")
 
     def _received(self, event: Event) -> None:

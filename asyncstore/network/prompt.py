@@ -1,4 +1,4 @@
-"""Sockets of other libraries, sent and acknowledged without delay.
+"""Make the sockets of other libraries send and acknowledge without delay.
 
 Nagle's algorithm (RFC 9293 3.7.4) waits for the acknowledgement of small segments, and systems delay that by 40 ms.
 DICOM messages are several small writes, so a search of 3 ms takes 90 without this.

@@ -171,7 +171,7 @@ class TestAgainstTheSink:
         async with Sink(port=0, latency=LATENCY) as sink:
             done = await bench(sink.port, *QUICK, "--findable", "5", "--json", tmp_path / "a.json")
         assert done.returncode == 0
-        assert "nothing is searched for: it does not take C-FIND" in done.err
+        assert "nothing is searched for: the peer does not take C-FIND" in done.err
         assert "searching for the last instances" not in done.err
         assert "C-FIND after C-STORE: no instance was searched for." in done.out
         found = document_of(tmp_path / "a.json")

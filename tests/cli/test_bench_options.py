@@ -168,7 +168,7 @@ class TestTwoWords:
     def test_errors_name_both_words(self, capsys):
         assert main(["bench", "compare", "a.json"]) == 1
         assert capsys.readouterr().err == (
-            "asyncstore bench compare: no B.json is given; see asyncstore bench compare --help\n"
+            "asyncstore bench compare: no B.json is given; usage: asyncstore bench compare [options] A.json B.json\n"
         )
 
     def test_the_usage_shows_that_files_may_be_left_out(self):

@@ -196,7 +196,7 @@ class TestARun:
             arrived = len(peer.stores)
             assert arrived < len(first)
             done = await asyncstore("ctl", journal, "prioritise", study)
-            assert "it goes first from now on; 20 instances waiting" in done.out, done
+            assert "this study or patient goes first from now on; 20 instances waiting" in done.out, done
             await ask(str(journal), "resume")
             ended = await finished(process)
         assert ended.returncode == 0, ended

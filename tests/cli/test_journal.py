@@ -89,6 +89,20 @@ async def test_resume_repeats_the_recorded_command_from_anywhere(archive, journa
         assert "run 2 of the journal" in ran.err
 
 
+async def test_resume_says_what_to_do_if_the_directory_of_the_command_is_gone(archive, journal, tmp_path, monkeypatch):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    async with running_sink() as sink:
+        monkeypatch.chdir(folder)
+        assert (await asyncstore("send", "--journal", journal, "127.0.0.1", str(sink.port), archive)).returncode == 0
+        monkeypatch.chdir("/")
+        folder.rmdir()
+        ran = await asyncstore("resume", journal)
+    assert ran.returncode == 1
+    assert f"given in {folder}, which cannot be entered: No such file or directory" in ran.err
+    assert f"Give the whole command again, with --journal {journal}, or put that directory back." in ran.err
+
+
 async def test_a_secret_is_neither_in_the_journal_nor_needed_in_the_words_of_resume(archive, journal):
     async with running_sink() as sink:
         words = ("-usr", "me", "-pwd", "hunter2", "127.0.0.1", str(sink.port), archive)

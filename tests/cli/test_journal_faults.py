@@ -148,11 +148,13 @@ async def test_a_journal_that_is_removed_ends_the_run(archive, journal, output, 
             journal.rename(aside)
         else:
             journal.unlink()
+        ended = await finished(run)
         assert_told(
-            await finished(run),
+            ended,
             f"asyncstore send: journal {journal}: it was removed or replaced during the run",
             "Put it back and give the same command again. Without it another journal sends everything again.",
         )
+        assert "asyncstore resume" not in ended.err, "there is nothing to resume from"
         there = received(output)
         assert PLENTY < len(there) < COUNT
         if change == "rename":

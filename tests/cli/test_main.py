@@ -188,7 +188,7 @@ def test_what_people_wait_for_imports_little(words):
             ("send", "--assoc", "4"),
             "asyncstore send: unknown option --assoc, did you mean --associations?; see asyncstore send --help\n",
         ),
-        (("echo", "host"), "asyncstore echo: no port is given; see asyncstore echo --help\n"),
+        (("echo", "host"), "asyncstore echo: no port is given; usage: asyncstore echo [options] peer port\n"),
     ],
 )
 def test_bad_usage_is_one_line(words, said, capsys):

@@ -96,7 +96,7 @@ def test_the_owner_of_the_run_is_told_what_was_done_and_never_the_key(world):
     ask(world, "prioritise", "DOE^JANE")
     ask(world, "status")
     [said] = world.said
-    assert said.startswith("asyncstore ctl: it goes first from now on")
+    assert said.startswith("asyncstore ctl: this study or patient goes first from now on")
     assert "JANE" not in said
 
 

@@ -131,12 +131,12 @@ async def test_a_peer_without_c_find_is_named_as_the_reason():
     behaviour = Behaviour(on_request=accepts(sop_classes=lambda uid: uid == _CT))
     async with running_hostile(behaviour) as scp:
         problem = await problem_with(scp.port)
-    assert problem == "it does not take C-FIND of the Study Root model: abstract syntax not supported"
+    assert problem == "the peer does not take C-FIND of the Study Root model: abstract syntax not supported"
 
 
 async def test_a_peer_that_rejects_the_association_is_named_as_the_reason():
     async with running_hostile(Behaviour(on_request=rejects(1, 1, 7))) as scp:
-        assert await problem_with(scp.port) == "it rejects the association: Called AE title not recognised"
+        assert await problem_with(scp.port) == "the peer rejects the association: Called AE title not recognised"
 
 
 async def test_a_first_search_that_fails_is_the_reason():

@@ -1,4 +1,4 @@
-"""Plots of this side: was it the limit?"""
+"""Plots of the sending side: was it the limit?"""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from asyncstore.cli.logging.logs import log_end
 from asyncstore.cli.options import command_table as cmd
 from asyncstore.cli.options import rows as opt
+from asyncstore.errors import JournalRemoved
 from asyncstore.model import Result
 from asyncstore.observe.formatting import counted, printable
 from asyncstore.observe.summary import Ending, print_summary
@@ -84,6 +85,8 @@ def _about_journal(parsed: Parsed, watch: Watch) -> Iterator[str]:
     """How the journal helps to send the rest."""
     from asyncstore.recording import LEFT_SO  # it imports the journal
 
+    if isinstance(watch.error, JournalRemoved):
+        return  # the hint of the error says what is left to do
     tally = watch.tally
     if tally.withdrawn or tally.count(Result.UNKNOWN) or watch.is_cut_short:
         with_list = ", given the same list again," if parsed[opt.FILES_FROM] == opt.STANDARD_STREAM else ""

@@ -31,8 +31,10 @@ def recorded(parsed: Parsed) -> list[str]:
     try:
         os.chdir(command.directory)
     except OSError as error:
-        raise UsageError(
+        refusal = UsageError(
             f"the recorded command was given in {command.directory}, which cannot be entered: {error.strerror}"
-        ) from None
+        )
+        refusal.add_note(f"Give the whole command again, with {opt.JOURNAL.long} {path}, or put that directory back.")
+        raise refusal from None
     flags = [row.long for row in (opt.RETRY_FAILED, opt.RETRY_NOT_SENT, opt.JOURNAL_ON_NETWORK) if parsed[row]]
     return [opt.JOURNAL.long, path, *flags, *command.words]

@@ -164,7 +164,11 @@ def check(command: Command, tokens: Tokens, environment: Mapping[str, str], bene
     placed: dict[str, Sequence[str]] = {}
     for layer in reversed(beneath):
         placed |= layer.parameters
-    placed |= _place(command, tokens.parameters, options, placed)
+    try:
+        placed |= _place(command, tokens.parameters, options, placed)
+    except UsageError as error:
+        error.add_note(f"usage: {command.usage}")
+        raise
     return Parsed({long: given.words for long, given in options.items()} | placed, tokens.words)
 
 

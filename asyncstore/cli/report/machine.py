@@ -1,4 +1,4 @@
-"""The report for programs: one JSON object. Fields are only ever added; docs/journal.md names them."""
+"""The report for programs: one JSON object. New versions only add fields; docs/journal.md names them."""
 
 from __future__ import annotations
 

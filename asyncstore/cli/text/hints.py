@@ -143,7 +143,7 @@ REASONS = {
     "its data set inflates to more than": "--max-inflated allows larger data sets.",
     "is not in the map": "Add what is missing to the table, or --map-others send sends it as it is.",
     "no presentation context accepted": (
-        "Ask the peer's administrator to allow them; scan --peer-check shows what the peer accepts."
+        "Ask the peer's administrator to allow these SOP classes and transfer syntaxes; scan --peer-check lists them."
     ),
     "the SOP class is not among those proposed": "-R, or no -x option at all, proposes the SOP classes of the files.",
 }

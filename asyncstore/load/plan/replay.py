@@ -85,7 +85,7 @@ def read_replay(lines: Iterable[str], name: str, speed: float = 1.0) -> Replay:
     recorded = sorted(_stores(lines, name))
     stores = [(at, size) for at, _, size in recorded]
     if not stores:
-        raise UsageError(f"{name}: no instance was sent in this run, so there is nothing to repeat")
+        raise UsageError(f"{name}: it records no instance that was sent, so there is nothing to repeat")
     group = _groups(Counter(size for _, size in stores))
     sizes = sorted(set(group.values()))
     count = Counter(group[size] for _, size in stores)

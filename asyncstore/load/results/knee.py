@@ -1,4 +1,4 @@
-"""The knee: with how many associations the throughput stops to grow, from closed phases with different numbers.
+"""The knee: with how many associations the throughput stops growing, from closed phases with different numbers.
 
 Rules:
 

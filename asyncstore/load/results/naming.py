@@ -1,4 +1,4 @@
-"""The names of phases and statuses for people, and what must be known with them.
+"""The names of phases and statuses for people, and the note that the peer was lost in a phase.
 
 A load that is measured several times has a number for each of its runs.
 """

@@ -185,8 +185,8 @@ def test_many_sizes_are_put_together():
         ([line(1, 0.1, float("inf"))], "line 1 is no JSON line"),
         ([line(1, float("inf"), 10)], "line 1 is no JSON line"),
         ([line(1, -5e9, 10)], "line 1 is no JSON line"),
-        ([], "no instance was sent"),
-        ([line(1, 0.1, 10, association=None)], "no instance was sent"),
+        ([], "records no instance that was sent"),
+        ([line(1, 0.1, 10, association=None)], "records no instance that was sent"),
     ],
 )
 def test_files_that_are_no_recorded_run_are_refused(lines, complaint):
