@@ -292,3 +292,23 @@ def test_a_p99_of_few_latencies_is_no_promise():
     assert "Fewer than 100 instances were stored: p99 is the longest latency." in lines(few)
     assert "Fewer than 100 instances were stored (4 associations): " in lines(few, replace(CLOSED, name="others"))
     assert "Fewer" not in lines(result(closed(seconds=1.0)))
+
+
+@pytest.mark.parametrize(
+    ("lag", "text"),
+    [
+        ([0.002] * 100, "by 2.0 ms on average and 2.0 ms at p99: latencies are too long by as much."),
+        ([0.0] * 90 + [0.008] * 10, "by 0.80 ms on average and 8.0 ms at p99: latencies are too long by as much."),
+        ([0.0009] * 100, None),
+        ([0.002] * 10, None),
+    ],
+)
+def test_the_lateness_of_this_side_is_told_beside_its_latencies(lag, text):
+    """Stores take about 10 ms."""
+    found = lines(replace(CLOSED, generator=replace(CLOSED.generator, lag=Histogram.of(lag))))
+    assert (text in found) if text else ("late" not in found)
+
+
+def test_latencies_that_are_much_longer_than_this_side_was_late_are_not_doubted():
+    slow = result(closed(seconds=5.0), service=1.0)
+    assert "late" not in lines(replace(slow, generator=replace(slow.generator, lag=Histogram.of([0.02] * 100))))

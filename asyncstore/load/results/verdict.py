@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from asyncstore.load.results.document import Verdict
+from asyncstore.load.results.histogram import total_of
 from asyncstore.load.results.naming import run_name
 from asyncstore.load.results.thresholds import parse, say
 from asyncstore.observe.formatting import (
@@ -52,6 +53,8 @@ _MOST_LATENESS: Final = 0.005
 """Seconds by which 99 % of the instances may begin late; more would be a part of the latencies that are measured."""
 _LATE_SHARE: Final = 0.1
 """Of the p99 of the latencies: a smaller part of them changes nothing that they say."""
+_MOST_LAG: Final = 0.001
+"""Seconds by which the event loop may be late on average: the timers of uvloop are late by half of it."""
 _FEWEST: Final = 20
 """Times from which a 99th percentile says something."""
 _FEWEST_FOR_P99: Final = 100
@@ -123,6 +126,7 @@ def judge(
         *_of_thresholds(thresholds, code, whole, is_client_bound=bool(bound)),
         *(_of_load(counted_phases, whole, is_client_bound=bool(bound)) if whole.ended else _of_nothing(phases)),
         *_of_few(counted_phases),
+        *_of_lag([phase for phase in counted_phases if _is_late(phase) and not limits_of(phase)], counted_phases),
         *_of_losses(whole),
         *_of_pauses(counted_phases),
         *_of_knee(knee),
@@ -262,6 +266,27 @@ def _of_few(phases: Sequence[PhaseResult]) -> Iterator[str]:
     few = [phase for phase in phases if 0 < phase.stored < _FEWEST_FOR_P99]
     if few:
         yield f"Fewer than {_FEWEST_FOR_P99} instances were stored{_where(few, phases)}: p99 is the longest latency."
+
+
+def _of_lag(late: Sequence[PhaseResult], phases: Sequence[PhaseResult]) -> Iterator[str]:
+    """By how much latencies are too long, because this side did other work when responses came."""
+    if late:
+        lag = total_of(phase.generator.lag for phase in late)
+        yield (
+            f"This side was late itself{_where(late, phases)}, by {format_latency(lag.mean)} on average and "
+            f"{format_latency(lag.percentile(99))} at p99: latencies are too long by as much. Does another program "
+            "use its processor?"
+        )
+
+
+def _is_late(phase: PhaseResult) -> bool:
+    lag, latency = phase.generator.lag, phase.latency
+    is_late_at_times = lag.percentile(99) > max(_MOST_LATENESS, _LATE_SHARE * latency.percentile(99))
+    return (
+        phase.stored > 0
+        and lag.count >= _FEWEST
+        and (is_late_at_times or lag.mean > max(_MOST_LAG, _LATE_SHARE * latency.mean))
+    )
 
 
 def _of_losses(whole: PhaseResult) -> Iterator[str]:
