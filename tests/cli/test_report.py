@@ -247,7 +247,7 @@ def test_a_run_that_was_killed(path):
     lines = text_of(path)
     assert "A run goes on." not in lines
     assert "The last run ended before it had found all files: there may be more." in lines
-    assert lines[-1].endswith("  was killed; its last commit was then")
+    assert lines[-1].endswith("  was cut off; its last commit was then")
 
 
 def walk(path, sources, *, is_ended):

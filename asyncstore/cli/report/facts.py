@@ -3,7 +3,8 @@
 Rules:
 
 1. Several journals are one report. A file that lies in two of them counts twice.
-2. The run that goes on holds the journal's lock. Without it a run whose end is not recorded was killed.
+2. The run that goes on holds the journal's lock. Without it a run whose end is not recorded was cut off: it was
+   killed, or could not write any more.
 3. Reasons are grouped by kind as in the summary of a run, without examples: names of files may name patients.
 """
 

@@ -117,7 +117,7 @@ def how_ended(run: Run, facts: Facts) -> str:
     if run.how is not None:
         words = printable(run.how)
     else:
-        words = "goes on" if run in facts.running else "was killed; its last commit was then"
+        words = "goes on" if run in facts.running else "was cut off; its last commit was then"
     others = [f"{format_count(run.states[state])} {WORDS[state]}" for state in NOT_STORED if run.states[state]]
     others += [f"{format_count(run.left[state])} {WORDS[state]} as before" for state in NOT_STORED if run.left[state]]
     return f"{words}; {', '.join(others)}" if others else words
