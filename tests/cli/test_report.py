@@ -12,7 +12,7 @@ import stat
 import pytest
 
 from asyncstore.cataloguing import FromCatalogue
-from asyncstore.cli.report import plain
+from asyncstore.cli.report import machine, plain
 from asyncstore.cli.report.facts import gather
 from asyncstore.cli.report.page import page
 from asyncstore.journal.catalogue import Catalogue
@@ -366,6 +366,28 @@ def test_the_page_has_the_sums_of_days_that_it_does_not_show(path):
 def test_lines_fit_a_narrow_terminal(path):
     record(path)
     assert max(map(len, text_of(path, width=80))) <= 80
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_instances_that_the_peer_should_hold(tmp_path, count):
+    paths = [tmp_path / f"{number}.db" for number in range(count)]
+    for number, path in enumerate(paths):
+        record(path, [
+            delivery("/a/1", sop_instance_uid="1.1"), delivery("/a/2", State.WARNING, sop_instance_uid="1.1"),
+            delivery("/a/3", sop_instance_uid=f"2.{number}"), delivery("/a/4", State.FAILED, sop_instance_uid="1.9"),
+        ])  # fmt: skip
+    readers = [Reader(str(path)) for path in paths]
+    facts = gather(readers)
+    said = f"The peer should hold {1 + count} instances: some of the {3 * count} stored files share a SOP instance UID."
+    assert (json.loads(machine.line(facts))["instances"], said in plain.lines(facts, None)) == (1 + count, True)
+    assert said in page(facts, readers)
+    for reader in readers:
+        reader.close()
+
+
+def test_files_of_different_instances_are_not_mentioned(path):
+    record(path, [delivery("/a/1", sop_instance_uid="1.1"), delivery("/a/2", sop_instance_uid="1.2")])
+    assert not any("should hold" in line for line in text_of(path))
 
 
 async def test_files_that_share_a_uid(path):

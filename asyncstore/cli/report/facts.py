@@ -18,7 +18,7 @@ from asyncstore.cli.exits import EXIT_NOT_STORED, EXIT_OK
 from asyncstore.journal import forecast
 from asyncstore.journal.accounts import account
 from asyncstore.journal.place import is_held
-from asyncstore.journal.studies import Studies
+from asyncstore.journal.studies import Studies, instances
 from asyncstore.journal.values import State
 from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.reasons import Reasons
@@ -54,6 +54,8 @@ class Facts(NamedTuple):
     account: Account
     reasons: dict[State, list[Group]]
     """The most frequent first."""
+    instances: int
+    """The different SOP instance UIDs of the stored files."""
     studies: Counter[Completeness]
     migrations: list[dict[str, str]]
     """The facts of each migration that the journals belong to."""
@@ -122,6 +124,7 @@ def gather(readers: Sequence[Reader]) -> Facts:
     return Facts(
         sums,
         {state: found.groups() for state, found in reasons.items()},
+        instances(readers),
         Studies(readers).completeness(),
         migrations,
         [reader.path for reader in readers],

@@ -98,6 +98,14 @@ def remarks(facts: Facts) -> Iterator[str]:
         yield f"{counted(sums.conflicts, 'file')} {share} with files that have other bytes."
 
 
+def instances_words(facts: Facts) -> Iterator[str]:
+    """How many instances the peer should hold, if stored files share a SOP instance UID."""
+    stored = facts.account.stored
+    if facts.instances < stored:
+        held = counted(facts.instances, "instance")
+        yield f"The peer should hold {held}: some of the {format_count(stored)} stored files share a SOP instance UID."
+
+
 def end_words(facts: Facts) -> str:
     """The forecast in words, without a full stop."""
     end = facts.forecast
