@@ -326,6 +326,20 @@ def test_several_journals_are_one_report(tmp_path):
     assert sum(line.endswith("  completed") for line in lines) == 3
 
 
+async def test_one_list_has_every_file_and_study_with_its_state(path):
+    record(path)
+    text = (await asyncstore("report", "--list", "all", path)).out.splitlines()
+    assert len(text) == len(ROWS)
+    assert {"/a/0: stored", "/a/f1: failed: 0xA700 out of resources", "/a/x1: waiting"} <= set(text)
+    as_csv = await asyncstore("report", "--list", "all", "--csv", path)
+    results = [row["result"] for row in csv.DictReader(io.StringIO(as_csv.out))]
+    assert sorted(results) == sorted(row.state.name.lower() for row in ROWS)
+    studies = (await asyncstore("report", "--studies", "all", "--json", path)).out.splitlines()
+    assert {(study["study_instance_uid"], study["completeness"]) for study in map(json.loads, studies)} == {
+        ("1.1", "complete"), ("1.2", "incomplete"), ("1.3", "untouched"),
+    }  # fmt: skip
+
+
 async def test_a_journal_that_is_named_twice_counts_once(path):
     record(path)
     os.symlink(path, path.with_name("link.db"))
