@@ -41,7 +41,7 @@ def rows():
                 "study": None, "series": None, "patient_id": None, "sop_class_uid": None, "bytes": 0, "size": None,
                 "reason": "cannot be opened: Permission denied" if number < 1000 else "not a DICOM file",
             }  # fmt: skip
-        yield delivery(f"/archive/{number}", state, time=time, **more)
+        yield delivery(f"/archive/{number}", state, sop_instance_uid=f"1.2.{number}", time=time, **more)
 
 
 @pytest.fixture

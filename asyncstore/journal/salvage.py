@@ -6,7 +6,7 @@ Rules:
    it; deliveries, in which there may be several damaged places, also directory by directory. What that does not reach
    is read page by page (:mod:`asyncstore.journal.pages`).
 2. Rows that cannot be read are left out: their instances are sent again. Rows whose directory is lost
-   are set apart (:mod:`asyncstore.journal.homeless`).
+   are set apart (:mod:`asyncstore.journal.homeless`). Then the files of no walk are known to the last.
 3. A row is taken only if its values can be those of a delivery. SQLite has no checksums, so a changed digit within a
    row is not noticed. Where a file ends within a page SQLite reads zeros: such a row is one that waits.
 """
@@ -123,6 +123,8 @@ def _copy(old: apsw.Connection, new: apsw.Connection, found: set[str]) -> Salvag
         for statement in _LOST:
             new.execute(statement)
         homeless = set_apart(new)
+        if damaged or homeless:
+            new.execute("UPDATE runs SET is_walked = 0")
     [[count]] = rows(new, "SELECT count(*) FROM deliveries")
     return Salvaged(count, homeless, tuple(dict.fromkeys(damaged)))
 

@@ -1,4 +1,4 @@
-"""The studies of journals: how much of each the peer holds, and the largest gap within one.
+"""The studies of journals: how much of each the peer holds, the largest gap within one, and the instances in all.
 
 Rules:
 
@@ -19,7 +19,7 @@ from asyncstore.journal.values import IS_STORED, IS_WAITING
 from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from asyncstore.journal.reading import Reader
 
@@ -150,3 +150,20 @@ def largest_gap(readers: Iterable[Reader]) -> Gap | None:
     )
     with translated(first.path):
         return next((Gap(gap / 1000, unpack(study), at / 1000) for study, gap, at in found), None)
+
+
+_INSTANCES = f"SELECT DISTINCT uid AS id FROM deliveries WHERE uid IS NOT NULL AND {IS_STORED}"  # noqa: S608 - constants
+
+
+def instances(readers: Sequence[Reader]) -> int:
+    """How many different SOP instance UIDs the stored files have: the instances that the peer should hold.
+
+    It sorts the UIDs of the whole table.
+
+    Raises:
+        JournalError: one of the journals cannot be read.
+    """
+    if len(readers) == 1:
+        return int(readers[0].rows(f"SELECT count(*) FROM ({_INSTANCES})")[0][0])  # noqa: S608 - constants
+    first = _gathered(readers, "instances", _INSTANCES, "INSERT OR IGNORE INTO temp.instances VALUES (?)")
+    return 0 if first is None else int(first.rows("SELECT count(*) FROM temp.instances")[0][0])

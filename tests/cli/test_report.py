@@ -12,7 +12,7 @@ import stat
 import pytest
 
 from asyncstore.cataloguing import FromCatalogue
-from asyncstore.cli.report import plain
+from asyncstore.cli.report import machine, plain
 from asyncstore.cli.report.facts import gather
 from asyncstore.cli.report.page import page
 from asyncstore.journal.catalogue import Catalogue
@@ -247,7 +247,7 @@ def test_a_run_that_was_killed(path):
     lines = text_of(path)
     assert "A run goes on." not in lines
     assert "The last run ended before it had found all files: there may be more." in lines
-    assert lines[-1].endswith("  was killed; its last commit was then")
+    assert lines[-1].endswith("  was cut off; its last commit was then")
 
 
 def walk(path, sources, *, is_ended):
@@ -326,6 +326,20 @@ def test_several_journals_are_one_report(tmp_path):
     assert sum(line.endswith("  completed") for line in lines) == 3
 
 
+async def test_one_list_has_every_file_and_study_with_its_state(path):
+    record(path)
+    text = (await asyncstore("report", "--list", "all", path)).out.splitlines()
+    assert len(text) == len(ROWS)
+    assert {"/a/0: stored", "/a/f1: failed: 0xA700 out of resources", "/a/x1: waiting"} <= set(text)
+    as_csv = await asyncstore("report", "--list", "all", "--csv", path)
+    results = [row["result"] for row in csv.DictReader(io.StringIO(as_csv.out))]
+    assert sorted(results) == sorted(row.state.name.lower() for row in ROWS)
+    studies = (await asyncstore("report", "--studies", "all", "--json", path)).out.splitlines()
+    assert {(study["study_instance_uid"], study["completeness"]) for study in map(json.loads, studies)} == {
+        ("1.1", "complete"), ("1.2", "incomplete"), ("1.3", "untouched"),
+    }  # fmt: skip
+
+
 async def test_a_journal_that_is_named_twice_counts_once(path):
     record(path)
     os.symlink(path, path.with_name("link.db"))
@@ -366,6 +380,28 @@ def test_the_page_has_the_sums_of_days_that_it_does_not_show(path):
 def test_lines_fit_a_narrow_terminal(path):
     record(path)
     assert max(map(len, text_of(path, width=80))) <= 80
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_instances_that_the_peer_should_hold(tmp_path, count):
+    paths = [tmp_path / f"{number}.db" for number in range(count)]
+    for number, path in enumerate(paths):
+        record(path, [
+            delivery("/a/1", sop_instance_uid="1.1"), delivery("/a/2", State.WARNING, sop_instance_uid="1.1"),
+            delivery("/a/3", sop_instance_uid=f"2.{number}"), delivery("/a/4", State.FAILED, sop_instance_uid="1.9"),
+        ])  # fmt: skip
+    readers = [Reader(str(path)) for path in paths]
+    facts = gather(readers)
+    said = f"The peer should hold {1 + count} instances: some of the {3 * count} stored files share a SOP instance UID."
+    assert (json.loads(machine.line(facts))["instances"], said in plain.lines(facts, None)) == (1 + count, True)
+    assert said in page(facts, readers)
+    for reader in readers:
+        reader.close()
+
+
+def test_files_of_different_instances_are_not_mentioned(path):
+    record(path, [delivery("/a/1", sop_instance_uid="1.1"), delivery("/a/2", sop_instance_uid="1.2")])
+    assert not any("should hold" in line for line in text_of(path))
 
 
 async def test_files_that_share_a_uid(path):

@@ -24,7 +24,7 @@ from asyncstore.journal.pages import of_page, records
 from asyncstore.journal.reading import Reader
 from asyncstore.journal.salvage import salvage
 from asyncstore.journal.schema import WIDTH
-from asyncstore.journal.values import State
+from asyncstore.journal.values import State, Walk
 from support.journals import CT, PEER, as_found, begin, delivery, full_check, read
 
 pytestmark = pytest.mark.slow
@@ -201,6 +201,20 @@ def test_a_truncated_journal_gives_its_beginning(path, whole):
     assert rows
     others = [row.state for name, row in rows.items() if row.state is not whole[name].state]
     assert others in ([], [State.WAITING])  # a row across the cut ends with zeros
+
+
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_after_a_damage_no_walk_has_found_all_files(path, is_damaged):
+    with begin(path) as journal:
+        journal.begin_walk(["/data"])
+        journal.walk = Walk(ROWS, is_ended=True)
+        journal.write([delivery(f"/data/{number}", sop_instance_uid=f"1.2.{number}") for number in range(ROWS)])
+    if is_damaged:
+        os.truncate(path, path.stat().st_size * 3 // 4)
+    salvaged(path)
+    with Reader(str(path.with_name("new.db"))) as reader:
+        assert (list(reader.unfinished_walks) == ["/data"]) == is_damaged
+        assert [run.is_walked for run in account([reader]).runs] == ([False] if is_damaged else [True])
 
 
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.9])

@@ -19,7 +19,6 @@ from asyncstore.errors import UsageError, WriteFailed
 from asyncstore.journal.diagnosis import diagnosed
 from asyncstore.journal.place import own_files
 from asyncstore.journal.reading import Reader
-from asyncstore.journal.studies import Completeness
 from asyncstore.named_files import refuse_other, refusing, write_whole
 from asyncstore.observe.formatting import counted, format_count, format_duration, printable
 
@@ -52,7 +51,7 @@ def run(parsed: Parsed) -> int:
             return EXIT_OK
         stack.enter_context(_shown(readers, is_wanted=not sys.stdout.isatty()))
         if studies is not None:
-            lists.studies(readers, Completeness(studies), form)
+            lists.studies(readers, studies, form)
         elif listed is not None:
             wanted = lists.wanted_by(listed)
             if parsed[cmd.REPORT_NULL]:

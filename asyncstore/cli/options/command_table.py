@@ -109,17 +109,18 @@ SENT_INPUTS = opt.INPUTS._replace(unless=(*opt.INPUTS.unless, opt.JOURNAL.long))
 JOURNAL_FILE = Parameter[str]("journal", Text("journal"), "", "the journal of send --journal")
 REPORT_LIST = Option[str | None](
     "--list",
-    Choice("STATE", ("stored", "warning", "failed", "not-sent", "unknown", "waiting", "repaired")),
+    Choice("STATE", ("stored", "warning", "failed", "not-sent", "unknown", "waiting", "repaired", "all")),
     None,
-    "list the files in this state: stored, warning, failed, not-sent, unknown or waiting; or those that were repaired",
+    "list the files in this state: stored, warning, failed, not-sent, unknown or waiting; those that were repaired; "
+    "or all",
     excludes=("--studies",),
     line_only=True,
 )
 REPORT_STUDIES = Option[str | None](
     "--studies",
-    Choice("STATE", ("complete", "incomplete", "untouched")),
+    Choice("STATE", ("complete", "incomplete", "untouched", "all")),
     None,
-    "list the studies that are stored wholly or in part, or that wait: complete, incomplete or untouched",
+    "list the studies that are stored wholly or in part, or that wait: complete, incomplete or untouched; or all",
     line_only=True,
 )
 REPORT_CSV = flag(
@@ -342,7 +343,7 @@ REPORT = Command(
     (
         "A run may go on meanwhile. Days and times are those of UTC.",
         (
-            "Exit code: 0 the walk ended and all files found are stored, 1 a journal cannot be read, 2 some file is "
+            "Exit code: 0 all walks ended and all files found are stored, 1 a journal cannot be read, 2 some file is "
             "not stored, waits, or may not have been found. Lists end with 0. --salvage ends with 2 if something was "
             "lost."
         ),

@@ -3,7 +3,8 @@
 Rules:
 
 1. Several journals are one report. A file that lies in two of them counts twice.
-2. The run that goes on holds the journal's lock. Without it a run whose end is not recorded was killed.
+2. The run that goes on holds the journal's lock. Without it a run whose end is not recorded was cut off: it was
+   killed, or could not write any more.
 3. Reasons are grouped by kind as in the summary of a run, without examples: names of files may name patients.
 """
 
@@ -17,7 +18,7 @@ from asyncstore.cli.exits import EXIT_NOT_STORED, EXIT_OK
 from asyncstore.journal import forecast
 from asyncstore.journal.accounts import account
 from asyncstore.journal.place import is_held
-from asyncstore.journal.studies import Studies
+from asyncstore.journal.studies import Studies, instances
 from asyncstore.journal.values import State
 from asyncstore.named_tuple import NamedTuple
 from asyncstore.observe.reasons import Reasons
@@ -53,6 +54,8 @@ class Facts(NamedTuple):
     account: Account
     reasons: dict[State, list[Group]]
     """The most frequent first."""
+    instances: int
+    """The different SOP instance UIDs of the stored files."""
     studies: Counter[Completeness]
     migrations: list[dict[str, str]]
     """The facts of each migration that the journals belong to."""
@@ -121,6 +124,7 @@ def gather(readers: Sequence[Reader]) -> Facts:
     return Facts(
         sums,
         {state: found.groups() for state, found in reasons.items()},
+        instances(readers),
         Studies(readers).completeness(),
         migrations,
         [reader.path for reader in readers],

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from asyncstore.cli.report.machine import name_of
-from asyncstore.cli.report.words import rfc3339
+from asyncstore.cli.report.words import WORDS, rfc3339
 from asyncstore.cli.standard_output import put, put_bytes
 from asyncstore.journal.studies import Studies
 from asyncstore.journal.values import State
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from asyncstore.journal.reading import Reader, Recorded
-    from asyncstore.journal.studies import Completeness, Study
+    from asyncstore.journal.studies import Study
 
+ALL = "all"
+"""The list of everything."""
 _PIECE = 1000
 """Lines that are written at once."""
 _Fields = dict[str, object]
@@ -47,7 +49,9 @@ class Wanted(NamedTuple):
 
 
 def wanted_by(name: str) -> Wanted:
-    """The files of the list with this name: that of a state, or ``repaired`` for stored files that were mended."""
+    """The files of the list with this name: a state, ``repaired`` for stored files that were mended, or ``all``."""
+    if name == ALL:
+        return Wanted(frozenset(State))
     if name == "repaired":
         return Wanted(frozenset(state for state in State if state.is_stored), only_repaired=True)
     return Wanted(frozenset([State[name.upper().replace("-", "_")]]))
@@ -83,14 +87,14 @@ def files(readers: Iterable[Reader], wanted: Wanted, form: str) -> None:
     """
     rows = _deliveries(readers, wanted)
     if form == "text":
-        _put(_file_text(row) for row in rows)
+        _put(_file_text(row, names_state=len(wanted.states) == len(State)) for row in rows)
     else:
         _write(map(_file_fields, rows), form)
 
 
-def studies(readers: Sequence[Reader], kind: Completeness, form: str) -> None:
-    """Write the studies of this completeness; the other arguments are as above."""
-    rows = (study for study in Studies(readers) if study.completeness is kind)
+def studies(readers: Sequence[Reader], kind: str, form: str) -> None:
+    """Write the studies of this completeness, or all; the other arguments are as above."""
+    rows = (study for study in Studies(readers) if kind in (study.completeness, ALL))
     if form == "text":
         _put(_study_text(study) for study in rows)
     else:
@@ -102,8 +106,10 @@ def _deliveries(readers: Iterable[Reader], wanted: Wanted) -> Iterator[Recorded]
         yield from reader.deliveries(wanted.states, only_repaired=wanted.only_repaired)
 
 
-def _file_text(row: Recorded) -> str:
+def _file_text(row: Recorded, *, names_state: bool) -> str:
     said = [path_in(row.path, row.member)]
+    if names_state:
+        said.append(WORDS[row.state])
     if row.reason:
         said.append(row.reason)
     if row.repairs:

@@ -36,6 +36,7 @@ def line(facts: Facts) -> str:
         "skipped": 0,
         "bytes": {name_of(state): sums.bytes[state] for state in ORDER},
         "attempts": sums.attempts,
+        "instances": facts.instances,
         "duplicates": sums.duplicates,
         "conflicts": sums.conflicts,
         "repaired": sums.repaired,

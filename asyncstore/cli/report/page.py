@@ -19,7 +19,16 @@ from asyncstore.cli.report import tables
 from asyncstore.cli.report.charts import Axis, bars, from_zero, line, share_bar
 from asyncstore.cli.report.facts import NOT_STORED, ORDER
 from asyncstore.cli.report.lists import list_of
-from asyncstore.cli.report.words import STUDIES_SO_FAR, WORDS, migration_words, remarks, rfc3339, utc, verdict
+from asyncstore.cli.report.words import (
+    STUDIES_SO_FAR,
+    WORDS,
+    instances_words,
+    migration_words,
+    remarks,
+    rfc3339,
+    utc,
+    verdict,
+)
 from asyncstore.journal.accounts import progress
 from asyncstore.journal.studies import Completeness, largest_gap
 from asyncstore.journal.values import State
@@ -96,7 +105,7 @@ def page(facts: Facts, readers: Sequence[Reader]) -> str:
     """
     course = _course(facts, readers)
     sections = [
-        _section("Files", _table(tables.states(facts))),
+        _section("Files", _table(tables.states(facts)), *map(_text, instances_words(facts))),
         _section(
             "Progress",
             _caption(f"Files stored so far, of {format_count(facts.account.found)} found."),

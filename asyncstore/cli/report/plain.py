@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from asyncstore.cli.report import tables
 from asyncstore.cli.report.facts import ORDER
-from asyncstore.cli.report.words import STUDIES_SO_FAR, WORDS, migration_words, remarks, verdict
+from asyncstore.cli.report.words import STUDIES_SO_FAR, WORDS, instances_words, migration_words, remarks, verdict
 from asyncstore.cli.text.page import aligned, broken
 from asyncstore.journal.studies import Completeness
 from asyncstore.observe.formatting import counted, format_count, printable
@@ -36,6 +36,9 @@ def lines(facts: Facts, width: int | None) -> Iterator[str]:
     if sums.found:
         yield ""
         yield from _aligned(tables.states(facts), width)
+        for sentence in instances_words(facts):
+            yield ""
+            yield from broken(sentence, width)
         yield from _studies(facts, width)
     for state in ORDER:
         yield from _reasons(state, facts.reasons[state], width)

@@ -98,6 +98,14 @@ def remarks(facts: Facts) -> Iterator[str]:
         yield f"{counted(sums.conflicts, 'file')} {share} with files that have other bytes."
 
 
+def instances_words(facts: Facts) -> Iterator[str]:
+    """How many instances the peer should hold, if stored files share a SOP instance UID."""
+    stored = facts.account.stored
+    if facts.instances < stored:
+        held = counted(facts.instances, "instance")
+        yield f"The peer should hold {held}: some of the {format_count(stored)} stored files share a SOP instance UID."
+
+
 def end_words(facts: Facts) -> str:
     """The forecast in words, without a full stop."""
     end = facts.forecast
@@ -117,7 +125,7 @@ def how_ended(run: Run, facts: Facts) -> str:
     if run.how is not None:
         words = printable(run.how)
     else:
-        words = "goes on" if run in facts.running else "was killed; its last commit was then"
+        words = "goes on" if run in facts.running else "was cut off; its last commit was then"
     others = [f"{format_count(run.states[state])} {WORDS[state]}" for state in NOT_STORED if run.states[state]]
     others += [f"{format_count(run.left[state])} {WORDS[state]} as before" for state in NOT_STORED if run.left[state]]
     return f"{words}; {', '.join(others)}" if others else words
