@@ -500,6 +500,7 @@ TlsReason = Literal[
     "no common cipher suite",
     "server name",  # it cannot be sent, or the peer does not know it
     "interrupted",  # the connection ended during the handshake
+    "peer's alert",  # one that says none of these
 ]
 """Why TLS failed, as far as the advice differs."""
 

@@ -109,14 +109,17 @@ def translated(error: ssl.SSLError, peer: str, session: ssl.SSLObject, host: str
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         return _peer_certificate(error, peer, host)
-    reason = re.sub("^(SSLV3|TLSV1|TLSV13)_(ALERT_)?", "", error.reason or "")
+    reason, is_alert = re.subn("^(SSLV3|TLSV1|TLSV13)_(ALERT_)?", "", error.reason or "")
     if reason == "HANDSHAKE_FAILURE" and session.cipher() is not None:
         # TLS 1.2 has no alert for a missing certificate (RFC 5246 7.4.6), but by then a cipher suite was agreed on.
         reason = "CERTIFICATE_REQUIRED"
     if reason in _REASONS:
         kind, cause, known = _REASONS[reason]
         return kind(peer, cause, known)
-    return TlsFailed(peer, reason.replace("_", " ").lower() or str(error))
+    words = reason.replace("_", " ").lower()
+    if is_alert:
+        return TlsFailed(peer, f"the peer broke off with the alert {words!r}", "peer's alert")
+    return TlsFailed(peer, words or str(error))
 
 
 def _peer_certificate(error: ssl.SSLCertVerificationError, peer: str, host: str | None) -> PeerCertificateRefused:

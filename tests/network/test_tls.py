@@ -625,6 +625,16 @@ async def test_a_peer_that_speaks_something_else(made, words):
     assert (type(error), error.cause) == (NotTls, "the peer does not speak TLS")
 
 
+@pytest.mark.parametrize(
+    ("code", "alert"), [(80, "internal error"), (51, "decrypt error"), (110, "unsupported extension")]
+)
+async def test_an_alert_that_names_no_cause_of_ours_is_told_as_the_peers(made, code, alert):
+    """RFC 8446 6: a record of type 21, a fatal level, and the alert's number."""
+    async with nothing_left_behind(), listening(partial(says, bytes((21, 3, 3, 0, 2, 2, code)))) as port:
+        error = await refusal(port, made.requestor())
+    assert (error.cause, error.reason) == (f"the peer broke off with the alert '{alert}'", "peer's alert")
+
+
 @in_both_loops
 async def test_a_peer_that_closes_instead_of_a_handshake(made):
     async with nothing_left_behind(), listening(partial(says, b"")) as port:

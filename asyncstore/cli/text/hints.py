@@ -79,6 +79,7 @@ _TLS: Mapping[errors.TlsReason, str] = {
     ),
     "server name": "--request-sni sends another name, --no-sni sends none.",
     "interrupted": ("Perhaps it speaks no TLS on this port, or does not accept our certificate: its log says more."),
+    "peer's alert": "The alert says no more than that: the peer's log does.",
 }
 
 _TLS_SETTINGS = {
