@@ -53,7 +53,7 @@ def set_of(text: str) -> Edit:
     """
     named = _named(text)
     if not named.rest.startswith("="):
-        raise ValueError(f"{_shown(text)} has no value: write PATH=VALUE" if not named.rest else _unreadable(text))
+        raise ValueError(f"{_shown(text)} has no value: write PATH=VALUE")
     return setting(named, named.rest[1:])
 
 
@@ -65,7 +65,7 @@ def element_of(text: str) -> _Named:
     """
     named = _named(text)
     if named.rest:
-        raise ValueError(_unreadable(text))
+        raise ValueError(f"nothing may follow {_shown(text)}: leave the rest out")
     return named
 
 

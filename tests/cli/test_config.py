@@ -249,6 +249,12 @@ class TestMistakes:
         assert said.startswith(f"{path}: the configuration file is not TOML: ")
         assert "line 2" in said
 
+    def test_a_file_that_is_no_text_is_refused_in_words(self, tmp_path):
+        path = tmp_path / "one.dcm"
+        path.write_bytes(b"\xb8")
+        said = refusal("--config", str(path), "h", "1", "f")
+        assert said == f"{path}: the configuration file is not TOML: it is not UTF-8"
+
     @pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85"])
     def test_only_the_end_of_a_line_ends_one(self, file, character):
         comment = f"# one{character}[send]{character}line"

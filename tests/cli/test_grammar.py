@@ -113,6 +113,7 @@ class TestWords:
 
     def test_a_slip_is_answered_with_the_likeliest_option(self):
         assert refusal("--tilte", "x").endswith("did you mean --title?")
+        assert refusal("-tls", "x").endswith("did you mean +tls?")
 
     def test_a_missing_value_is_named(self):
         assert refusal("host", "1", "f", "-t=") == "-t=/--title needs TITLE after it"

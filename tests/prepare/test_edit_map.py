@@ -56,7 +56,7 @@ def test_the_same_content_has_the_same_digest():
         (["PatientID,new PatientID"], "no rows"),
         (["PatientID,PatientName", "1,SECRET"], "a column 'PatientName'"),
         (["PatientID,new PatientNam", "1,SECRET"], "'PatientNam' is no keyword"),
-        (["PatientID,new PatientID=SECRETLY", "1,SECRET"], "names no element"),
+        (["PatientID,new PatientID=SECRETLY", "1,SECRET"], "nothing may follow .PatientID.: leave"),
         (["PatientID,new PatientID,new PatientID", "1,2,3"], "two columns"),
         (["PatientID,new PatientBirthDate", "1,20200101", "2,SECRET"], r"line 3, column 'new PatientBirthDate': .* DA"),
         (["PatientID,new PatientID", "SECRET,2", "SECRET,3"], "line 3 is for the same"),

@@ -18,13 +18,20 @@ def parsed_toml(content: bytes) -> tuple[dict[str, Any], str]:
     """
     import tomllib
 
-    text = content.decode("utf-8-sig")
+    text = _decoded(content)
     if max(piece.count(".") for piece in re.split("[,=\n]", text)) > _DEEPEST:
         raise ValueError(_TOO_DEEP)
     try:
         return tomllib.loads(text), text
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
 
 
 def parsed_json(content: bytes) -> object:
@@ -36,7 +43,7 @@ def parsed_json(content: bytes) -> object:
     import json
 
     try:
-        value: object = json.loads(content.decode("utf-8-sig"))
+        value: object = json.loads(_decoded(content))
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     return value

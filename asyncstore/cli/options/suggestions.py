@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_OTHER_SIGN = {"-": "+", "+": "-"}
+"""Options differ by it: -cs is unknown, and +cs names a cipher suite."""
 _TELLING = 4
 """A word of at least so many letters may be the beginning of another one."""
 _FEW = 3
@@ -15,10 +17,16 @@ _FEW = 3
 
 
 def closest(word: str, known: Iterable[str]) -> list[str]:
-    """The known words that begin with this one, if they are few; otherwise the most similar one, if there is one."""
+    """The known words that begin with this one, if they are few; otherwise the most similar one, if there is one.
+
+    The same word with the other sign is the most similar one.
+    """
     from difflib import get_close_matches  # only mistakes need it
 
     known = list(known)
+    signed = _OTHER_SIGN.get(word[:1], word[:1]) + word[1:]
+    if signed in known:
+        return [signed]
     begun = sorted(each for each in known if each.startswith(word)) if len(word) >= _TELLING else []
     return begun if 0 < len(begun) <= _FEW else get_close_matches(word, known, n=1)
 
