@@ -4,7 +4,8 @@ Rules:
 
 1. A lane opens an association when there is something to send. It replaces it when waiting instances need other
    contexts; pairs that no association carries are refused (:mod:`asyncstore.schedule.pair_demand`). A lane with nothing
-   left to send releases its association, even if other lanes still work (:mod:`asyncstore.schedule.serving`).
+   left to send releases its association, even if other lanes still work (:mod:`asyncstore.schedule.serving`). Where all
+   lanes have enough to send, one of them makes way after a while for pairs that no association was asked for.
 2. A lane that cannot open an association ends. When the last lane has ended, the peer is down: a single lane tries it
    again (:mod:`asyncstore.schedule.peer_health`), or the rest is not sent. The run does not wait for associations that
    are still opening when everything is done.
@@ -48,6 +49,9 @@ _log = logging.getLogger(__name__)
 
 ABORTED = "the run was aborted before it was sent"
 
+_STRANDED = 5.0
+"""Seconds that instances may wait for pairs that no association was asked for: long enough for others of these pairs to
+be found, and short against a run of days, in which a prioritised study would wait for the end of the walk."""
 _OPENING_GRACE = 1.0
 """Seconds for associations that are still opening when everything is done: an abort would alarm readers of the peer's
 log. A limit, because a busy peer may not answer at all."""
@@ -110,6 +114,7 @@ class Dispatcher:
             options=options,
             on_unconverted=self._cannot_convert,
         )
+        self._stranded_since: float | None = None
         self._alarm: asyncio.TimerHandle | None = None
         """Wakes the run when an instance is due again, or the peer is to be tried."""
         self.unconverted: PrepareError | None = None
@@ -338,6 +343,7 @@ class Dispatcher:
             self._peer.look(self._lanes.progress(time.monotonic(), is_limited=is_limited, left=left, computed=computed))
             self._serving.has_waited = self._pacing.has_limited = False
             self._share_out()
+            self._make_way()
 
     @property
     def _is_due(self) -> bool:
@@ -350,6 +356,18 @@ class Dispatcher:
         if self._serving.is_input_over and self._stock.is_empty and any(lane.is_free for lane in self._lanes):
             for lane in self._lanes:
                 self._stock.give_back(lane, lane.withdraw(all_of_it=False))
+
+    def _make_way(self) -> None:
+        """Let a lane replace its association for pairs that no association was asked for, if they wait for long."""
+        lane = next((lane for lane in self._lanes if lane.association is not None), None)
+        now = time.monotonic()
+        if lane is None or self._lanes.opening or not self._stock.has_stranded:
+            self._stranded_since = None
+        elif self._stranded_since is None:
+            self._stranded_since = now
+        elif now - self._stranded_since >= _STRANDED:
+            self._stock.let_replace(lane)
+            self._change.send()
 
     @property
     def _is_done(self) -> bool:

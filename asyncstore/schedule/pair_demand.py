@@ -111,6 +111,11 @@ class PairDemand:
         refused = [pair for pair in pairs if pair in self._refused and not _is_carried(pair, lanes)]
         return {pair: self._refused[pair] for pair in refused}
 
+    def are_stranded(self, waiting: AbstractSet[Pair], lanes: Lanes) -> bool:
+        """Whether any of the ``waiting`` pairs is one that none of ``lanes`` was or will be asked for."""
+        asked = [chain(lane.to_ask, lane.selection.coverage.settled(waiting)) for lane in lanes]
+        return not waiting <= set(chain.from_iterable(asked))
+
     def call_for_another(self, lane: WorkingLane, lanes: Lanes, waiting: Mapping[Pair, int]) -> bool:
         """Whether waiting instances need ``lane`` to replace its association (rule 3)."""
         missing = waiting.keys() - lane.selection.coverage.settled(waiting.keys())

@@ -126,7 +126,8 @@ class Serving:
 
     def _goes_on(self, lane: WorkingLane) -> bool:
         """Whether ``lane`` may begin more stores over its association."""
-        return self._stock.ended_for is None and not (lane.is_retiring or self.is_held_back or self._silence)
+        is_over = lane.is_retiring or lane.to_ask or self.is_held_back or self._silence
+        return self._stock.ended_for is None and not is_over
 
     @property
     def _silence(self) -> AssociationError | None:

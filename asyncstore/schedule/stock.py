@@ -207,8 +207,17 @@ class Stock:
     def replaces(self, lane: WorkingLane) -> bool:
         """Whether ``lane`` replaces its association now. If so, others need not."""
         if self.calls_for_another(lane):
-            lane.to_ask = pairs_of(self.contexts(self.wanted()))
+            self.let_replace(lane)
         return bool(lane.to_ask)
+
+    def let_replace(self, lane: WorkingLane) -> None:
+        """Let ``lane`` replace its association by one for the pairs that wait."""
+        lane.to_ask = pairs_of(self.contexts(self.wanted()))
+
+    @property
+    def has_stranded(self) -> bool:
+        """Whether instances wait for pairs that no association was asked for."""
+        return self._demand.are_stranded(self._backlog.counts.keys(), self._lanes)
 
     def refuse_uncarried(self, lane: WorkingLane, pairs: Iterable[Pair] | None = None) -> None:
         """Refuse those of ``pairs`` that the association of ``lane`` was asked for and no lane carries.

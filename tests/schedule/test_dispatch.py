@@ -358,6 +358,31 @@ async def test_one_lane_of_all_that_wait_replaces_its_association_for_a_late_pai
     await asyncio.wait_for(running, _PATIENCE)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("associations", [1, 3])
+async def test_a_pair_that_no_association_was_asked_for_does_not_wait_for_the_end_of_the_walk(
+    monkeypatch, associations
+):
+    monkeypatch.setattr("asyncstore.schedule.concurrency.INTERVAL", 0.001)
+    monkeypatch.setattr("asyncstore.schedule.dispatch._STRANDED", 0)
+    world = World()
+    dispatcher = world.dispatcher(associations=associations)
+    running = asyncio.create_task(dispatcher.run())
+    instances = _names(20 * associations)
+    await dispatcher.put(instances)
+    await _until(lambda: len(world.associations) == associations)
+    instances.append(instance("rare", "1.2"))
+    await dispatcher.put(instances[-1:])
+    while "rare" not in world.begun and len(instances) < 20_000:
+        instances += _names(100, len(instances))
+        await dispatcher.put(instances[-100:])
+    assert "rare" in world.begun
+    dispatcher.end_input()
+    await asyncio.wait_for(running, _PATIENCE)
+    _assert_in_order(world, dispatcher, instances)
+    assert len(world.associations) == associations + 1
+
+
 async def test_a_pair_that_is_refused_at_times_does_not_keep_the_run_from_ending():
     world = World([Conduct(dies_before=0), Conduct(refuses=frozenset(["1.1"]))])
     world.answering.clear()
