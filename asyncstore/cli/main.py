@@ -6,7 +6,8 @@ Rules:
 2. A command is ``run(parsed) -> exit code``. Errors of input, options and peers are printed as one line, and a second
    one says what to do. There is no traceback.
 3. If the reader of standard output has gone, the command ends quietly. Ctrl-C ends it with 130. If standard output
-   cannot be written for another reason, that is an error like any other. So is a working directory that was removed.
+   cannot be written for another reason, that is an error like any other. So are a removed working directory, short
+   memory, and too few file descriptors.
 4. Closed standard streams are opened on the null device before any other file, so that no file or socket gets their
    numbers.
 """
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_NOT_ATTEMPTED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except OSError as error:
+    except (OSError, MemoryError, ExceptionGroup) as error:
         complaint = _about_this_process(error)
         if complaint is None:
             raise
@@ -72,11 +73,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _about_this_process(error: OSError) -> str | None:
+def _about_this_process(error: Exception) -> str | None:
     """What is wrong with the surroundings of this process; ``None`` if the error tells of something else."""
-    if error.errno == errno.EMFILE:
+    if isinstance(error, ExceptionGroup):  # of the tasks of a run
+        return next(filter(None, map(_about_this_process, error.exceptions)), None)
+    if isinstance(error, MemoryError):
+        return f"memory is short; use fewer {opt.ASSOCIATIONS.long}, or let the process have more (ulimit -v)"
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
         return "too many open files; ulimit -n sets how many a process may have"
-    if error.errno == errno.ENOENT and error.filename is None:  # only os.getcwd() names no file
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # only os.getcwd() names no file
         return "the working directory has been removed; change to another one"
     return None
 
