@@ -174,3 +174,26 @@ async def test_a_link_that_goes_down_loses_nothing(tmp_path, comes_back):
     assert held.items() <= sent.items()
     assert {line["sop_instance_uid"] for line in outcomes(done) if line["result"] == "stored"} <= held.keys()
     assert (done.returncode == 0) is comes_back is (found["stored"] == 200)
+
+
+@pytest.mark.parametrize("words", [["report", "run.db"], ["resume", "run.db"], ["scan", "--journal", "run.db", "/"]])
+async def test_a_working_directory_that_was_removed_is_said(tmp_path, words):
+    folder = tmp_path / "removed"
+    folder.mkdir()
+    done = await in_shell(f'cd {folder} && rmdir {folder} && exec "$@"', *words)
+    assert (done.returncode, done.out) == (1, "")
+    assert done.err == "asyncstore: the working directory has been removed; change to another one\n"
+
+
+async def test_too_few_descriptors_to_begin_with_are_said():
+    done = await in_shell('ulimit -n 10; exec "$@"', "scan", ".")
+    assert (done.returncode, done.out) == (1, "")
+    assert "Traceback" not in done.err
+    assert done.err.endswith("asyncstore: too many open files; ulimit -n sets how many a process may have\n")
+
+
+async def in_shell(code, *words):
+    """A command that a shell starts, after it has prepared its surroundings."""
+    program = (sys.executable, "-c", "import sys; from asyncstore.__main__ import main; sys.exit(main())")
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.PIPE)
+    return await finished(await asyncio.create_subprocess_exec("sh", "-c", code, "sh", *program, *words, **pipes))

@@ -6,13 +6,15 @@ Rules:
 2. A command is ``run(parsed) -> exit code``. Errors of input, options and peers are printed as one line, and a second
    one says what to do. There is no traceback.
 3. If the reader of standard output has gone, the command ends quietly. Ctrl-C ends it with 130. If standard output
-   cannot be written for another reason, that is an error like any other.
+   cannot be written for another reason, that is an error like any other. So are a removed working directory, short
+   memory, and too few file descriptors.
 4. Closed standard streams are opened on the null device before any other file, so that no file or socket gets their
    numbers.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -60,9 +62,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_NOT_ATTEMPTED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except (OSError, MemoryError, ExceptionGroup) as error:
+        complaint = _about_this_process(error)
+        if complaint is None:
+            raise
+        _say(f"asyncstore: {complaint}", sys.stderr)
+        return EXIT_NOT_ATTEMPTED
     finally:
         _empty(sys.stderr)
     return code
+
+
+def _about_this_process(error: Exception) -> str | None:
+    """What is wrong with the surroundings of this process; ``None`` if the error tells of something else."""
+    if isinstance(error, ExceptionGroup):  # of the tasks of a run
+        return next(filter(None, map(_about_this_process, error.exceptions)), None)
+    if isinstance(error, MemoryError):
+        return f"memory is short; use fewer {opt.ASSOCIATIONS.long}, or let the process have more (ulimit -v)"
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return "too many open files; ulimit -n sets how many a process may have"
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # only os.getcwd() names no file
+        return "the working directory has been removed; change to another one"
+    return None
 
 
 def _program(words: Sequence[str]) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import ssl
 import subprocess
 import sys
+from contextlib import nullcontext
 from importlib.metadata import version
 
 import pytest
@@ -288,6 +290,30 @@ def test_a_password_from_the_environment_is_used(monkeypatch):
     monkeypatch.setattr("asyncstore.cli.commands.echo.run", lambda parsed: found.append(parsed[PASSWORD]) or 0)
     assert main(["echo", "-usr", "me", "localhost", "1"]) == 0
     assert found == ["geheim"]
+
+
+@pytest.mark.parametrize(
+    ("error", "complaint"),
+    [
+        (MemoryError(), "memory is short; use fewer --associations"),
+        (ExceptionGroup("of tasks", [ValueError(), ExceptionGroup("more", [MemoryError()])]), "memory is short"),
+        (OSError(errno.EMFILE, "", "module.py"), "too many open files; ulimit -n sets"),
+        (ExceptionGroup("of tasks", [ValueError()]), None),
+        (FileNotFoundError(errno.ENOENT, "", "module.py"), None),
+    ],
+)
+def test_what_is_wrong_with_the_surroundings_is_one_line_and_defects_stay_tracebacks(
+    monkeypatch, capsys, error, complaint
+):
+    def fails(_):
+        raise error
+
+    monkeypatch.setattr("asyncstore.cli.commands.echo.run", fails)
+    with nullcontext() if complaint else pytest.raises(type(error)):
+        assert main(["echo", "127.0.0.1", "104"]) == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == (complaint is not None)
+    assert complaint is None or f"asyncstore: {complaint}" in told
 
 
 def test_arguments_are_shown_safely(capsys):
