@@ -10,7 +10,9 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from asyncstore.load.results.document import Verdict
@@ -71,6 +73,9 @@ _SLOWER: Final = 1.25
 """The ratio of latencies that is a drift; histograms of 100 times differ by less."""
 _FEWER: Final = 0.9
 """The ratio of rates that is a drift."""
+_USUAL: Final = 2.5
+"""How much larger a drift is than the changes between neighbouring tenths (their root mean square). Without a drift
+2.6 % of the changes are larger by chance; a change that comes all at once is 3 times as large."""
 _TELLING: Final = 0.001
 """Seconds: shorter changes of a latency are the network's and the system's."""
 
@@ -358,13 +363,20 @@ def _of_drifts(phases: Sequence[PhaseResult]) -> Iterator[str]:
 def _changes(drift: Drift, *, is_rate_given: bool) -> Iterator[str]:
     first, last = drift.first, drift.last
     rates = sorted((first.stored_per_second, last.stored_per_second))
-    if rates[0] < _FEWER * rates[1] and not is_rate_given:
+    if rates[0] < _FEWER * rates[1] and not is_rate_given and _is_unusual(drift, "stored_per_second"):
         yield f"the rate went from {format_rate(first.stored_per_second)} to {format_rate(last.stored_per_second)}"
     for name in ("p50", "p99"):
         before, after = getattr(first, name), getattr(last, name)
         low, high = sorted((before, after))
-        if high > _SLOWER * low and high - low > _TELLING:
+        if high > _SLOWER * low and high - low > _TELLING and _is_unusual(drift, name):
             yield f"{name} went from {format_latency(before)} to {format_latency(after)}"
+
+
+def _is_unusual(drift: Drift, name: str) -> bool:
+    """Whether a number changed more than by chance, as far as the tenths show it."""
+    values = [getattr(tenth, name) for tenth in drift.tenths]
+    steps = [after - before for before, after in pairwise(values)]
+    return not steps or abs(values[-1] - values[0]) > _USUAL * math.hypot(*steps) / math.sqrt(len(steps))
 
 
 def _of_findable(findable: Findable | None) -> Iterator[str]:
