@@ -145,14 +145,14 @@ def test_a_pacs_that_was_lost_may_have_kept_up_until_then():
     assert "200 instances (40.0 %) could not begin in time" in text
 
 
-def test_steps_say_the_best_step_and_the_knee():
+def test_steps_say_what_is_enough_and_then_the_best_step():
     steps = [
         replace(CLOSED, associations=number, stored_per_second=rate)
         for number, rate in ((1, 90.0), (2, 170.0), (4, 175.0))
     ]
-    text = lines(*steps, knee=knee_of(steps))
-    assert "The best step was 4 associations: 175/s stored" in text
-    assert "2 associations reach 170/s with a p99 of 20 ms; the best of all is 175/s." in text
+    enough, best = judged(*steps, knee=knee_of(steps))[0].lines
+    assert enough == "2 associations are enough: 170/s with a p99 of 20 ms, where the best of all is 175/s."
+    assert best.startswith("The best step was 4 associations: 175/s stored")
 
 
 def test_without_a_recommendation_that_is_said():

@@ -129,12 +129,13 @@ def judge(
         *_of_client(counted_phases, bound, limits_of),
         *_of_lost(counted_phases),
         *_of_thresholds(thresholds, code, whole, is_client_bound=bool(bound)),
+        *_of_knee(knee),
         *(_of_load(counted_phases, whole, is_client_bound=bool(bound)) if whole.ended else _of_nothing(phases)),
         *_of_few(counted_phases),
         *_of_lag([phase for phase in counted_phases if _is_late(phase) and not limits_of(phase)], counted_phases),
         *_of_losses(whole),
         *_of_pauses(counted_phases),
-        *_of_knee(knee),
+        *_of_recommendation(knee),
         *_of_drifts(counted_phases),
         *_of_findable(findable),
     )
@@ -338,16 +339,20 @@ def _longest_pause(phase: PhaseResult) -> tuple[float, float]:
 
 
 def _of_knee(knee: Knee | None) -> Iterator[str]:
+    """With how many associations the throughput stops to grow, if it is not the best step, which has its own line."""
     if knee is None:
         return
     step = next((step for step in knee.steps if step.associations == knee.associations), None)
-    if step is not None and step.stored_per_second < knee.best_per_second:  # else the line of the best step says it
+    if step is not None and step.stored_per_second < knee.best_per_second:
         yield (
-            f"{counted(step.associations, 'association')} reach{'es' if step.associations == 1 else ''} "
-            f"{format_rate(step.stored_per_second)} with a p99 of {format_latency(step.p99)}; "
-            f"the best of all is {format_rate(knee.best_per_second)}."
+            f"{counted(step.associations, 'association')} {'is' if step.associations == 1 else 'are'} enough: "
+            f"{format_rate(step.stored_per_second)} with a p99 of {format_latency(step.p99)}, "
+            f"where the best of all is {format_rate(knee.best_per_second)}."
         )
-    elif knee.recommended is None:
+
+
+def _of_recommendation(knee: Knee | None) -> Iterator[str]:
+    if knee is not None and knee.recommended is None:
         yield "No number of associations is recommended."
 
 
