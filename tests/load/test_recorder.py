@@ -416,6 +416,9 @@ def test_drift_compares_the_first_tenth_with_the_last_one():
     assert found.last.p50 == pytest.approx(0.0195, rel=0.01)
     assert found.first.stored_per_second == found.last.stored_per_second == 2.0
     assert found.first.seconds == 360.0
+    assert [tenth.p50 for tenth in found.tenths] == [
+        pytest.approx(0.0105 + number * 0.001, rel=0.01) for number in range(10)
+    ]
 
 
 @pytest.mark.parametrize("seconds", range(60, 71))

@@ -145,14 +145,14 @@ def test_a_pacs_that_was_lost_may_have_kept_up_until_then():
     assert "200 instances (40.0 %) could not begin in time" in text
 
 
-def test_steps_say_the_best_step_and_the_knee():
+def test_steps_say_what_is_enough_and_then_the_best_step():
     steps = [
         replace(CLOSED, associations=number, stored_per_second=rate)
         for number, rate in ((1, 90.0), (2, 170.0), (4, 175.0))
     ]
-    text = lines(*steps, knee=knee_of(steps))
-    assert "The best step was 4 associations: 175/s stored" in text
-    assert "2 associations reach 170/s with a p99 of 20 ms; the best of all is 175/s." in text
+    enough, best = judged(*steps, knee=knee_of(steps))[0].lines
+    assert enough == "2 associations are enough: 170/s with a p99 of 20 ms, where the best of all is 175/s."
+    assert best.startswith("The best step was 4 associations: 175/s stored")
 
 
 def test_without_a_recommendation_that_is_said():
@@ -312,3 +312,19 @@ def test_the_lateness_of_this_side_is_told_beside_its_latencies(lag, text):
 def test_latencies_that_are_much_longer_than_this_side_was_late_are_not_doubted():
     slow = result(closed(seconds=5.0), service=1.0)
     assert "late" not in lines(replace(slow, generator=replace(slow.generator, lag=Histogram.of([0.02] * 100))))
+
+
+@pytest.mark.parametrize(
+    ("p50s", "is_said"),
+    [
+        ([0.010 + number * 0.001 for number in range(10)], True),
+        ([0.010] * 7 + [0.020] * 3, True),
+        ([0.010, 0.012, 0.011, 0.014, 0.013, 0.016, 0.015, 0.018, 0.017, 0.020], True),
+        ([0.010, 0.014, 0.011, 0.016, 0.009, 0.013, 0.010, 0.015, 0.011, 0.014], False),
+        ([0.030, 0.012, 0.025, 0.011, 0.028, 0.016, 0.031, 0.014, 0.026, 0.017], False),
+    ],
+)
+def test_a_change_that_neighbouring_tenths_have_as_well_is_no_drift(p50s, is_said):
+    tenths = tuple(tenth(100.0, p50, 0.050) for p50 in p50s)
+    phase = replace(CLOSED, drift=Drift(first=tenths[0], last=tenths[-1], tenths=tenths))
+    assert ("changed over time" in lines(phase)) == is_said

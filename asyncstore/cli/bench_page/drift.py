@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from statistics import median
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from asyncstore.cli.bench_page.figures import Plot, axis, line
 from asyncstore.load.results.naming import run_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from asyncstore.load.results.document import Document
 
-    from asyncstore.load.results.document import Document, PhaseResult, Point
-
-_PARTS = 10
+_NUMBERS = {"stored a second": "stored_per_second", "p50": "p50", "p99": "p99"}
+"""The fields that are shown, by their names in the plot."""
 
 
 def drift_plot(document: Document) -> Plot | None:
     """The drift of the longest phase that can have one."""
-    phases = [phase for phase in document.phases if phase.drift is not None and len(phase.series) >= _PARTS]
-    if not phases:
+    phases = [phase for phase in document.phases if phase.drift is not None and phase.drift.tenths]
+    phase = max(phases, key=lambda phase: phase.seconds, default=None)
+    if phase is None or phase.drift is None:
         return None
-    phase = max(phases, key=lambda phase: phase.seconds)
-    parts = _parts(phase)
-    x = [100 * (number + 0.5) / len(parts) for number in range(len(parts))]
+    tenths = phase.drift.tenths
+    x = [10 * (number + 0.5) for number in range(len(tenths))]
     traces = []
-    for place, (name, of) in enumerate(_NUMBERS.items()):
-        values = [of(part) for part in parts]
-        first = values[0]
-        if not first:
+    for place, (name, field) in enumerate(_NUMBERS.items()):
+        values = list(map(attrgetter(field), tenths))
+        if not values[0]:
             continue
-        changes = [None if value is None else 100 * (value / first - 1) for value in values]
+        changes = [  # a tenth in which nothing was stored has no percentiles
+            100 * (value / values[0] - 1) if value or field == "stored_per_second" else None for value in values
+        ]
         texts = ["" if change is None else f"{change:+.1f} %" for change in changes]
         traces.append(line(name, x, changes, place, texts=texts, mode="lines+markers"))
     if not traces:
@@ -47,27 +46,3 @@ def drift_plot(document: Document) -> Plot | None:
             "yaxis": axis("change, %", zeroline=True, rangemode="normal"),
         },
     )
-
-
-def _parts(phase: PhaseResult) -> list[Sequence[Point]]:
-    """The tenths of the points of a phase."""
-    points = phase.series
-    edges = [len(points) * number // _PARTS for number in range(_PARTS + 1)]
-    return [points[begin:end] for begin, end in pairwise(edges)]
-
-
-def _middle(field: str) -> Callable[[Sequence[Point]], float | None]:
-    """The median of a percentile of the points: percentiles cannot be added."""
-
-    def of(points: Sequence[Point]) -> float | None:
-        known = [value for point in points if (value := getattr(point, field)) is not None]
-        return median(known) if known else None
-
-    return of
-
-
-_NUMBERS: dict[str, Callable[[Sequence[Point]], float | None]] = {
-    "stored a second": lambda points: sum(point.taken for point in points) / len(points),
-    "p50": _middle("p50"),
-    "p99": _middle("p99"),
-}

@@ -169,6 +169,8 @@ class Drift:
 
     first: Tenth
     last: Tenth
+    tenths: tuple[Tenth, ...] = ()
+    """All from the first to the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

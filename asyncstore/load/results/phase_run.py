@@ -444,7 +444,8 @@ class PhaseRun:
         offered = [sum(point.offered for point in members[number]) / len(members[number]) for number in (0, last)]
         if self.phase.is_open and max(offered) - min(offered) > _CONSTANT * max(offered):
             return None
-        return Drift(first=self._tenth(0, members[0]), last=self._tenth(last, members[last]))
+        tenths = tuple(self._tenth(number, members[number]) for number in range(last + 1))
+        return Drift(first=tenths[0], last=tenths[-1], tenths=tenths)
 
     def _tenth(self, number: int, points: Sequence[Point]) -> Tenth:
         seconds = float(len(points) * self._step)

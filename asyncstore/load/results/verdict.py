@@ -10,7 +10,9 @@ Rules:
 
 from __future__ import annotations
 
+import math
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from asyncstore.load.results.document import Verdict
@@ -71,6 +73,9 @@ _SLOWER: Final = 1.25
 """The ratio of latencies that is a drift; histograms of 100 times differ by less."""
 _FEWER: Final = 0.9
 """The ratio of rates that is a drift."""
+_USUAL: Final = 2.5
+"""How much larger a drift is than the changes between neighbouring tenths (their root mean square). Without a drift
+2.6 % of the changes are larger by chance; a change that comes all at once is 3 times as large."""
 _TELLING: Final = 0.001
 """Seconds: shorter changes of a latency are the network's and the system's."""
 
@@ -124,12 +129,13 @@ def judge(
         *_of_client(counted_phases, bound, limits_of),
         *_of_lost(counted_phases),
         *_of_thresholds(thresholds, code, whole, is_client_bound=bool(bound)),
+        *_of_knee(knee),
         *(_of_load(counted_phases, whole, is_client_bound=bool(bound)) if whole.ended else _of_nothing(phases)),
         *_of_few(counted_phases),
         *_of_lag([phase for phase in counted_phases if _is_late(phase) and not limits_of(phase)], counted_phases),
         *_of_losses(whole),
         *_of_pauses(counted_phases),
-        *_of_knee(knee),
+        *_of_recommendation(knee),
         *_of_drifts(counted_phases),
         *_of_findable(findable),
     )
@@ -333,16 +339,20 @@ def _longest_pause(phase: PhaseResult) -> tuple[float, float]:
 
 
 def _of_knee(knee: Knee | None) -> Iterator[str]:
+    """With how many associations the throughput stops to grow, if it is not the best step, which has its own line."""
     if knee is None:
         return
     step = next((step for step in knee.steps if step.associations == knee.associations), None)
-    if step is not None and step.stored_per_second < knee.best_per_second:  # else the line of the best step says it
+    if step is not None and step.stored_per_second < knee.best_per_second:
         yield (
-            f"{counted(step.associations, 'association')} reach{'es' if step.associations == 1 else ''} "
-            f"{format_rate(step.stored_per_second)} with a p99 of {format_latency(step.p99)}; "
-            f"the best of all is {format_rate(knee.best_per_second)}."
+            f"{counted(step.associations, 'association')} {'is' if step.associations == 1 else 'are'} enough: "
+            f"{format_rate(step.stored_per_second)} with a p99 of {format_latency(step.p99)}, "
+            f"where the best of all is {format_rate(knee.best_per_second)}."
         )
-    elif knee.recommended is None:
+
+
+def _of_recommendation(knee: Knee | None) -> Iterator[str]:
+    if knee is not None and knee.recommended is None:
         yield "No number of associations is recommended."
 
 
@@ -358,13 +368,20 @@ def _of_drifts(phases: Sequence[PhaseResult]) -> Iterator[str]:
 def _changes(drift: Drift, *, is_rate_given: bool) -> Iterator[str]:
     first, last = drift.first, drift.last
     rates = sorted((first.stored_per_second, last.stored_per_second))
-    if rates[0] < _FEWER * rates[1] and not is_rate_given:
+    if rates[0] < _FEWER * rates[1] and not is_rate_given and _is_unusual(drift, "stored_per_second"):
         yield f"the rate went from {format_rate(first.stored_per_second)} to {format_rate(last.stored_per_second)}"
     for name in ("p50", "p99"):
         before, after = getattr(first, name), getattr(last, name)
         low, high = sorted((before, after))
-        if high > _SLOWER * low and high - low > _TELLING:
+        if high > _SLOWER * low and high - low > _TELLING and _is_unusual(drift, name):
             yield f"{name} went from {format_latency(before)} to {format_latency(after)}"
+
+
+def _is_unusual(drift: Drift, name: str) -> bool:
+    """Whether a number changed more than by chance, as far as the tenths show it."""
+    values = [getattr(tenth, name) for tenth in drift.tenths]
+    steps = [after - before for before, after in pairwise(values)]
+    return not steps or abs(values[-1] - values[0]) > _USUAL * math.hypot(*steps) / math.sqrt(len(steps))
 
 
 def _of_findable(findable: Findable | None) -> Iterator[str]:
