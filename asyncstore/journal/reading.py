@@ -188,7 +188,7 @@ class Reader:
 
     @property
     def unfinished_walks(self) -> dict[str, int]:
-        """The sources of which files may not have been found yet, and the run that walked each last."""
+        """The sources of which files may have no row, and the run that walked each last."""
         with translated(self.path):
             return settings.unfinished_walks(self.connection)
 

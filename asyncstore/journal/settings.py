@@ -7,7 +7,7 @@ Rules:
 2. ``scan`` has no peer: the first run that sends something fixes it. So a mistyped AE title costs no catalogue.
 3. The newest command that sends is kept, with the directory it was given in, so that it can be repeated. The caller
    removes secrets first.
-4. Sources whose walk was cut short are kept, until a later run walks all of them, or of a directory around them.
+4. Sources of runs that did not complete are kept, until one does that walks them, or a directory around them.
 5. Other facts are kept under a name (:func:`keep`): the first value stays.
 6. New values of elements may be names of patients. A journal keeps a keyed digest of them, which shows whether they are
    the same.
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from asyncstore.errors import Difference, OtherMigration
 from asyncstore.journal.querying import rows
-from asyncstore.journal.values import State
+from asyncstore.journal.values import COMPLETED, State
 from asyncstore.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
@@ -127,7 +127,9 @@ def begin_walk(connection: apsw.Connection, sources: Iterable[str], run: int) ->
 
 
 def unfinished_walks(connection: apsw.Connection) -> dict[str, int]:
-    """The sources of which files may not have been found yet, and the run that walked each last (rule 4).
+    """The sources of which files may have no row, and the run that walked each last (rule 4).
+
+    A run that did not complete may have found files that it had not recorded.
 
     Raises:
         ValueError: the journal is damaged.
@@ -136,7 +138,7 @@ def unfinished_walks(connection: apsw.Connection) -> dict[str, int]:
     walks: dict[str, int] = {} if recorded is None else json.loads(recorded)
     if not isinstance(walks, dict):
         raise ValueError("no walks")  # noqa: TRY004 - as of other texts that cannot be read
-    ended = {run for (run,) in rows(connection, "SELECT id FROM runs WHERE is_walked")}
+    ended = {run for (run,) in rows(connection, "SELECT id FROM runs WHERE is_walked AND ending = ?", (COMPLETED,))}
     whole = {source for source, run in walks.items() if run in ended}
     return {
         source: run for source, run in walks.items() if whole.isdisjoint((source, *map(str, PurePath(source).parents)))

@@ -32,4 +32,4 @@ _REPAIRS = {
 
 def words_of(repairs: int) -> list[str]:
     """What these flags of :class:`~asyncstore.model.Oddity` say was mended in a file."""
-    return [words for flag, words in _REPAIRS.items() if repairs & flag]
+    return [words for flag, words in _REPAIRS.items() if repairs & flag] if repairs else []  # as of nearly all files

@@ -250,12 +250,13 @@ def test_a_run_that_was_killed(path):
     assert lines[-1].endswith("  was cut off; its last commit was then")
 
 
-def walk(path, sources, *, is_ended):
-    """A run that walks these sources, and stores all files that it finds."""
+def walk(path, sources, *, is_ended=True, how="completed"):
+    """A run that walks these sources, and records a file."""
     with begin(path) as journal:
         journal.begin_walk(sources)
         journal.walk = Walk(1, is_ended=is_ended)
         journal.write([delivery(f"{sources[0]}/{journal.run}")])
+        journal.close(how)
 
 
 def test_a_walk_that_was_cut_short_is_named_until_it_is_repeated(path):
@@ -265,15 +266,27 @@ def test_a_walk_that_was_cut_short_is_named_until_it_is_repeated(path):
             return facts.sources, facts.exit_code, list(plain.lines(facts, None))[1:3]
 
     walk(path, ["/a", "/b/c"], is_ended=False)
-    walk(path, ["/d"], is_ended=True)
-    more = "An earlier run ended before it had found all files: there may be more."
-    assert seen() == (["/a", "/b/c"], 2, [more, "  not walked to the end: /a"])
-    walk(path, ["/a"], is_ended=True)
-    assert seen() == (["/b/c"], 2, [more, "  not walked to the end: /b/c"])
-    walk(path, ["/b/c/d", "/b/cc"], is_ended=True)
+    last = "The last run ended before it had found all files: there may be more."
+    assert seen() == (["/a", "/b/c"], 2, [last, "  to be walked again: /a"])
+    walk(path, ["/d"])
+    earlier = "An earlier run was cut short before it had recorded all files: there may be more."
+    assert seen() == (["/a", "/b/c"], 2, [earlier, "  to be walked again: /a"])
+    walk(path, ["/a"])
+    assert seen() == (["/b/c"], 2, [earlier, "  to be walked again: /b/c"])
+    walk(path, ["/b/c/d", "/b/cc"])
     assert seen()[:2] == (["/b/c"], 2)
-    walk(path, ["/b"], is_ended=True)
+    walk(path, ["/b"])
     assert seen()[:2] == ([], 0)
+
+
+def test_files_that_a_run_found_and_did_not_record_are_not_forgotten_after_another_one(path):
+    walk(path, ["/a"], how="interrupted")
+    with Reader(str(path)) as reader:
+        assert gather([reader]).sources == []  # they count as waiting
+    walk(path, ["/b"])
+    with Reader(str(path)) as reader:
+        facts = gather([reader])
+        assert (facts.sources, facts.exit_code) == (["/a"], 2)
 
 
 def test_a_run_that_goes_on_is_no_walk_that_was_cut_short(path):
@@ -285,7 +298,7 @@ def test_a_run_that_goes_on_is_no_walk_that_was_cut_short(path):
 
 def test_sources_whose_walks_ended_are_not_kept(path):
     for number in range(3):
-        walk(path, [f"/{number}"], is_ended=True)
+        walk(path, [f"/{number}"])
     with Reader(str(path)) as reader:
         [[kept]] = reader.rows("SELECT value FROM facts WHERE name = 'walks'")
     assert json.loads(kept) == {"/2": 3}

@@ -61,7 +61,7 @@ class Facts(NamedTuple):
     """The facts of each migration that the journals belong to."""
     journals: list[str]
     sources: list[str]
-    """Those of which files may not have been found yet, because their walk was cut short."""
+    """Those of which files may not be counted, because their run was cut short."""
     running: list[Run]
     """The runs that go on."""
     speed: Speed | None
@@ -128,7 +128,7 @@ def gather(readers: Sequence[Reader]) -> Facts:
         Studies(readers).completeness(),
         migrations,
         [reader.path for reader in readers],
-        list(_unfinished_sources(readers, running)),
+        list(_unfinished_sources(readers, sums, running)),
         running,
         speed,
         end,
@@ -136,12 +136,12 @@ def gather(readers: Sequence[Reader]) -> Facts:
     )
 
 
-def _unfinished_sources(readers: Sequence[Reader], running: Sequence[Run]) -> Iterator[str]:
-    """The sources whose walk was cut short, and does not go on."""
-    going = {(run.journal, run.number) for run in running}
+def _unfinished_sources(readers: Sequence[Reader], sums: Account, running: Sequence[Run]) -> Iterator[str]:
+    """The sources of which files may not be counted: those of a last run that has found all files are."""
+    counted = {(run.journal, run.number) for run in sums.last_runs if run.is_walked or run in running}
     for reader in readers:
         walks = reader.unfinished_walks.items()
-        yield from (source for source, run in walks if (reader.path, run) not in going)
+        yield from (source for source, run in walks if (reader.path, run) not in counted)
 
 
 def _outlook(

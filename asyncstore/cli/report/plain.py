@@ -27,7 +27,7 @@ def lines(facts: Facts, width: int | None) -> Iterator[str]:
     """The lines of the report for a page of this width."""
     for sentence in (verdict(facts), *remarks(facts)):
         yield from broken(sentence, width)
-    yield from (f"  not walked to the end: {printable(source)}" for source in facts.sources[:MOST_LINES])
+    yield from (f"  to be walked again: {printable(source)}" for source in facts.sources[:MOST_LINES])
     if len(facts.journals) > 1:
         yield f"{len(facts.journals)} journals."
     for migration in facts.migrations:

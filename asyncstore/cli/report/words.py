@@ -88,7 +88,7 @@ def remarks(facts: Facts) -> Iterator[str]:
     if facts.unfinished_walks:
         yield "The last run ended before it had found all files: there may be more."
     elif facts.sources:
-        yield "An earlier run ended before it had found all files: there may be more."
+        yield "An earlier run was cut short before it had recorded all files: there may be more."
     sums = facts.account
     if sums.duplicates:
         have = "has" if sums.duplicates == 1 else "have"
