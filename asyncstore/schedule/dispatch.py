@@ -366,6 +366,7 @@ class Dispatcher:
         elif self._stranded_since is None:
             self._stranded_since = now
         elif now - self._stranded_since >= _STRANDED:
+            self._stranded_since = now
             self._stock.let_replace(lane)
             self._change.send()
 

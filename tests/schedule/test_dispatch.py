@@ -25,8 +25,9 @@ from asyncstore.schedule.retry import NO_RETRIES, RetryOptions
 from asyncstore.schedule.timetable import rate_table, stores_table
 from support import values
 from support.examples import examples
-from support.fakes import SYNTAX, Conduct, FakeReader, World, instance, no_instance
+from support.fakes import SYNTAX, Conduct, FakeReader, Gate, World, instance, no_instance
 from support.oracle import until
+from support.virtual_time import in_virtual_time
 
 _AS_IT_IS, _OTHER = IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"
 """Transfer syntaxes one of which is converted into the other."""
@@ -381,6 +382,20 @@ async def test_a_pair_that_no_association_was_asked_for_does_not_wait_for_the_en
     await asyncio.wait_for(running, _PATIENCE)
     _assert_in_order(world, dispatcher, instances)
     assert len(world.associations) == associations + 1
+
+
+@pytest.mark.slow
+def test_with_more_pairs_than_fit_a_lane_makes_way_only_now_and_then(monkeypatch):
+    async def run(loop):
+        monkeypatch.setattr(time, "monotonic", lambda: loop.now)
+        monkeypatch.setattr(Gate, "wait", lambda _: asyncio.sleep(0.02))
+        world = World()
+        instances = [instance(number, f"1.{number % 300}") for number in range(1000)]
+        await _ran(world, instances, associations=1)
+        assert loop.now > 20
+        assert world.asked_for < 12
+
+    in_virtual_time(run)
 
 
 async def test_a_pair_that_is_refused_at_times_does_not_keep_the_run_from_ending():
