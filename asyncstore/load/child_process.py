@@ -8,7 +8,8 @@ import subprocess
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from asyncstore.waiting import finished
+from asyncstore.errors import PrepareError
+from asyncstore.waiting import called_in_thread, finished
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -24,15 +25,21 @@ def start(words: Sequence[str], stderr: int | None = None) -> subprocess.Popen[b
 
     It does not see Ctrl-C at the terminal, so what works with it ends before it. Our variables may hold passwords, and
     are left out.
+
+    Raises:
+        PrepareError: it cannot be started.
     """
-    return subprocess.Popen(  # noqa: S603 - our own program, our own words
-        words,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        env={name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")},
-        start_new_session=True,
-    )
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own program, our own words
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={name: value for name, value in os.environ.items() if not name.startswith("ASYNCSTORE_")},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise PrepareError(f"cannot start another process: {words[0]}: {error.strerror}") from error
 
 
 @asynccontextmanager
@@ -44,13 +51,13 @@ async def running(process: subprocess.Popen[bytes]) -> AsyncIterator[bytes]:
         finally:
             if process.stdin is not None:
                 process.stdin.close()
-            await finished(asyncio.to_thread(end, process))
+            await finished(called_in_thread(end, process))
 
 
 async def _first_line(process: subprocess.Popen[bytes]) -> bytes:
     try:
         async with asyncio.timeout(_PATIENCE):
-            return b"" if process.stdout is None else await asyncio.to_thread(process.stdout.readline)
+            return b"" if process.stdout is None else await called_in_thread(process.stdout.readline)
     except TimeoutError:
         process.kill()
         return b""

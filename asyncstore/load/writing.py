@@ -48,7 +48,8 @@ def writing_to(folder: Path) -> Iterator[None]:
             raise UsageError(f"{folder}: not written to, because the folder is not empty")
         yield
     except OSError as error:
-        raise UsageError(f"{folder}: synthetic instances cannot be written: {error.strerror or error}") from error
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error  # pydicom adds a traceback to it
+        raise UsageError(f"{folder}: synthetic instances cannot be written: {cause.strerror or cause}") from error
 
 
 def uid_of(name: str) -> str:

@@ -34,6 +34,25 @@ def test_a_sink_that_does_not_start_is_said_with_what_to_do(monkeypatch, capsys,
     assert not list(tmp_path.iterdir())
 
 
+def test_where_the_system_allows_no_thread_or_process_it_is_said(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr("threading.Thread.start", _not_started)
+        assert main(["demo"]) == 1
+    assert "asyncstore demo: no thread can be started" in capsys.readouterr().err
+    monkeypatch.setattr("asyncstore.cli.commands.demo.write_archive", partial(write_archive, patients=1))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err == (
+        f"asyncstore demo: cannot start another process: {tmp_path}/no-python: No such file or directory\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def _not_started(_):
+    raise RuntimeError("can't start new thread")
+
+
 async def test_where_there_is_no_uvloop_asyncios_own_loop_does(tmp_path):
     (tmp_path / "uvloop.py").write_text("raise ImportError")
     async with running_sink() as sink:

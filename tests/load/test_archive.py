@@ -7,6 +7,7 @@ from pydicom import dcmread
 
 from asyncstore.errors import UsageError
 from asyncstore.load.archive import write_archive
+from support.disks import small_disk
 from support.peers.dcmtk import WITHOUT_NAGLE, running_storescp
 from support.peers.programs import find_program, run
 from support.trees import data_sets
@@ -99,6 +100,13 @@ def test_a_folder_that_cannot_be_created_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written"):
         write_archive(tmp_path / "file" / "below")
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_in_one_line(tmp_path):
+    with small_disk(tmp_path / "disk") as disk, pytest.raises(UsageError) as told:
+        write_archive(disk / "archive")
+    assert str(told.value) == f"{disk}/archive: synthetic instances cannot be written: No space left on device"
 
 
 def test_an_archive_without_patients_is_refused(tmp_path):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
 from asyncstore.cli.commands.send import send
 from asyncstore.cli.exits import EXIT_INTERRUPTED, EXIT_NOT_ATTEMPTED, EXIT_NOT_STORED, EXIT_OK
@@ -33,6 +32,7 @@ from asyncstore.model import Instance
 from asyncstore.observe.formatting import format_bytes, format_count
 from asyncstore.surveying import survey
 from asyncstore.temporary import temporary_folder
+from asyncstore.waiting import called_in_thread, finished
 
 if TYPE_CHECKING:
     import subprocess
@@ -62,7 +62,7 @@ async def _write_send_compare(parsed: Parsed) -> int:
     _say("A synthetic archive, a storage SCP to send it to, and a look at what arrives. No patient is real.", indent=0)
     with _folder(keep=parsed[cmd.KEEP]) as folder:
         sent, received = folder / "archive", folder / "received"
-        archive = await anyio.to_thread.run_sync(write_archive, sent)
+        archive = await finished(called_in_thread(write_archive, sent))
         _say(f"1. A synthetic archive: {_describe(archive)}.")
         put(f"   {sent}")
         async with running(_start_sink(received)) as line:
@@ -146,7 +146,7 @@ async def _data_sets(folder: Path) -> dict[str, tuple[str, str, bytes]]:
     async for batch in survey([folder]):
         for item in batch:
             if isinstance(item, Instance):
-                digest = await anyio.to_thread.run_sync(_digest, item)
+                digest = await finished(called_in_thread(_digest, item))
                 found[item.sop_instance_uid] = item.sop_class_uid, item.transfer_syntax_uid, digest
     return found
 

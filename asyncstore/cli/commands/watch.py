@@ -12,7 +12,6 @@ Rules:
 
 from __future__ import annotations
 
-import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from asyncstore.cli.options import rows as opt
 from asyncstore.errors import JournalError, UsageError
 from asyncstore.model import NOT_BEGUN
 from asyncstore.observe.tally import Tally
+from asyncstore.waiting import called_in_thread
 
 if TYPE_CHECKING:
     import logging
@@ -131,7 +131,7 @@ class Watch:
                 await self._journal.recorded()
             except JournalError:
                 return  # it ends the run
-        self._lines.not_renamed(await asyncio.to_thread(self.renamer.add, batch))
+        self._lines.not_renamed(await called_in_thread(self.renamer.add, batch))
 
     def refresh(self) -> None:
         """Show the progress of the run."""
