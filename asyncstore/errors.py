@@ -558,6 +558,7 @@ class TimedOut(AssociationError):
         timeout: the field of :class:`~asyncstore.network.timeouts.Timeouts` that set this time; ``None``: the time is
             fixed.
         may_be_wrong_port: whether the peer had not yet answered as a DICOM peer, over plain TCP.
+        may_be_plain: whether the peer had not yet answered in TLS: without TLS it may wait for the rest of a PDU.
     """
 
     is_transient = True  # it may be faster next time
@@ -570,12 +571,14 @@ class TimedOut(AssociationError):
         timeout: Literal["connect", "socket", "acse", "dimse"] | None = None,
         *,
         may_be_wrong_port: bool = False,
+        may_be_plain: bool = False,
     ) -> None:
         super().__init__(peer, f"no {awaited} within {seconds:g} s")
         self.awaited = awaited
         self.seconds = seconds
         self.timeout = timeout
         self.may_be_wrong_port = may_be_wrong_port
+        self.may_be_plain = may_be_plain
 
 
 class ProtocolViolation(AssociationError):

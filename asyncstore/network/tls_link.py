@@ -95,7 +95,10 @@ async def shake_hands(
         async with asyncio.timeout(seconds):
             await _shake_hands(connected, session)
     except TimeoutError as error:
-        raise TimedOut(session.peer, "end of the TLS handshake", seconds or 0.0, limit) from error
+        has_answered = session.tls.cipher() is not None
+        raise TimedOut(
+            session.peer, "end of the TLS handshake", seconds or 0.0, limit, may_be_plain=not has_answered
+        ) from error
     except OSError as error:
         if isinstance(error, ssl.SSLError):
             raise session.failure(error) from error

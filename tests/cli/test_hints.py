@@ -48,6 +48,7 @@ PEER = "peer:104"
         (TimedOut(PEER, "response", 5, "acse"), "more time with -ta."),
         (TimedOut(PEER, "response", 5, "dimse"), "more time with -td."),
         (TimedOut(PEER, "response", 5, "acse", may_be_wrong_port=True), "-ta. Perhaps it speaks TLS on this port"),
+        (TimedOut(PEER, "handshake", 5, "acse", may_be_plain=True), "-ta. Perhaps it speaks no TLS on this port"),
         (LinkLost(PEER, "reset", may_be_wrong_port=True), "+tls, +tla"),
         (ProtocolViolation(PEER, "odd", speaks_dicom=True), "-d shows"),
         (ProtocolViolation(PEER, "odd", speaks="TLS"), "+tla"),

@@ -28,6 +28,7 @@ from asyncstore.negotiation import verification
 from asyncstore.network.addresses import connect, listen
 from asyncstore.network.opening import AssociationOptions, open_association
 from asyncstore.network.tls import TlsAcceptor, TlsRequestor, available_cipher_suites
+from asyncstore.network.tls_link import Session, shake_hands
 from asyncstore.network.tls_profiles import CIPHER_SUITES, PROFILES
 from support.commands import asyncstore, running_sink
 from support.oracle import GUARD, assert_true, in_both_loops, nothing_left_behind, send, until
@@ -657,6 +658,25 @@ async def test_a_peer_that_says_nothing_is_given_up(made, timeouts, limit):
         with pytest.raises(TimedOut, match=r"no end of the TLS handshake within 0\.2 s") as failed:
             await anext(Sender("localhost", port, tls=made.requestor(), timeouts=timeouts, ip_version=4).echo())
     assert failed.value.timeout == limit
+    assert failed.value.may_be_plain
+
+
+async def test_a_peer_that_stops_after_its_part_of_the_handshake_speaks_tls(made):
+    acceptor = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    acceptor.maximum_version = ssl.TLSVersion.TLSv1_2  # with TLS 1.3 its part would be all
+    acceptor.load_cert_chain(made.server_files.certificate, made.server_files.key)
+    requestor = ssl.create_default_context(cafile=made.trusted[0])
+    session = Session.begin(requestor, "peer:104", server_name="localhost")
+    with suppress(ssl.SSLWantReadError):
+        session.tls.do_handshake()
+    with suppress(ssl.SSLWantReadError):
+        incoming = ssl.MemoryBIO()
+        incoming.write(session.outgoing.read())
+        acceptor.wrap_bio(incoming, session.incoming, server_side=True).do_handshake()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(TimedOut) as failed:
+        await shake_hands(ours, session, 0.1, "acse")
+    assert not failed.value.may_be_plain
 
 
 async def test_a_slow_handshake_does_not_block_others(made, caplog):

@@ -35,6 +35,8 @@ _CHECK_NAME_SERVER = "Check that this machine reaches its name server, or give t
 
 _WRONG_PORT = "Perhaps it speaks TLS on this port (+tls, +tla), refuses this machine's address, or is no DICOM peer."
 
+_PLAIN_PORT = "Perhaps it speaks no TLS on this port, and waits for a plain request."
+
 _TIMEOUTS = {"connect": "-to", "socket": "-ts", "acse": "-ta", "dimse": "-td"}
 """The options that set the fields of :class:`~asyncstore.network.timeouts.Timeouts`."""
 
@@ -194,6 +196,8 @@ def _timed_out(error: errors.TimedOut) -> str | None:
         advice.append(f"If the peer is only slow, allow it more time with {_TIMEOUTS[error.timeout]}.")
     if error.may_be_wrong_port:
         advice.append(_WRONG_PORT)
+    if error.may_be_plain:
+        advice.append(_PLAIN_PORT)
     return " ".join(advice) or None
 
 
