@@ -61,7 +61,7 @@ def bench_frame(view: BenchView, notice: str, width: int, height: int) -> list[T
         _phase(view, width),
         *blank,
         _rate(view),
-        _latency("latency", view.so_far, "this phase"),
+        _latency("latency", view.so_far, "the phase"),
         _latency("", view.recent, "last 5 s"),
         _counts(view),
         *blank,

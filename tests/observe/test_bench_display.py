@@ -62,7 +62,7 @@ def test_it_says_the_phase_the_rates_the_percentiles_and_what_was_lost(width):
         "rate 500/s (2 of 3), 6 s left",
         "about 30 s left of all",
         "412/s of 500/s offered   213 MB/s   8 associations (1 lost so far)",
-        "p50 4.1 ms   p95  12 ms   p99  31 ms   this phase",
+        "p50 4.1 ms   p95  12 ms   p99  31 ms   the phase",
         "p50 4.0 ms   p95  11 ms   p99 2.05 s   last 5 s",
         "12 480   3 failed   1 unknown   12 dropped",
         "412/s   ▂▄██",

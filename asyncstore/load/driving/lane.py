@@ -350,7 +350,7 @@ class Study:
         if not self._has_begun:
             first = self._first()
             waiting = 1 if first is None else self._source.kinds[first.kind].instances_per_study
-            self._measurements.offered(waiting - 1, 0, now)  # one was offered when it arrived
+            self._measurements.offered(waiting - 1, 0, self.arrived)  # one was offered then
         if waiting:
             self._measurements.dropped(waiting, now)
 

@@ -145,7 +145,7 @@ class PhaseRun:
         self._is_over = False
         self._pending = 0
         """Instances that were offered and have not ended."""
-        self._studies = self._studies_offered = 0
+        self._studies = self._studies_offered = self._offered_late = 0
         self._studies_in_time = 0.0
         self._step = max(1, math.ceil(phase.seconds / MOST_POINTS))
         self._points: list[Point] = []
@@ -169,6 +169,8 @@ class PhaseRun:
         """So many instances and studies were to begin at these times, which are in order."""
         total = sum([instances for _, instances, _ in offers])
         self._pending += total
+        if offers[-1][0] >= self.ends:  # the last studies go on
+            self._offered_late += sum([instances for at, instances, _ in offers if at >= self.ends])
         self._studies_offered += sum([studies for _, _, studies in offers])
         first, last = self._index(offers[0][0]), self._index(offers[-1][0])
         if first == last:
@@ -388,7 +390,7 @@ class PhaseRun:
             planned_seconds=self.phase.seconds,
             seconds=seconds,
             offered=offered,
-            offered_per_second=offered / seconds,
+            offered_per_second=(offered - self._offered_late) / seconds,
             stored=latency.count,
             stored_per_second=sum(number for _, number in in_time) / loaded,
             bytes_per_second=sum(number * kind.bytes for kind, number in in_time) / loaded,

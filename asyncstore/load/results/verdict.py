@@ -312,7 +312,7 @@ def _of_pauses(phases: Sequence[PhaseResult]) -> Iterator[str]:
     if phase is not None and seconds:
         when = f"after {format_duration(begin)}" if begin else "from its beginning"
         yield (
-            f"The longest pause, in which nothing was stored, was {format_duration(seconds)} "
+            f"The longest pause, in which nothing was stored, was at least {format_duration(seconds)} "
             f"({run_name(phase, phases)}, {when})."
         )
 

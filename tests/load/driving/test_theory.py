@@ -219,3 +219,12 @@ def test_a_load_of_exams_has_the_rate_of_its_arrivals_however_long_an_exam_is():
     found = recorded(plan, lambda loop: Delay(loop, fixed(1.0))).results(0.0)[-1]
     assert found.studies_per_hour == pytest.approx(3600.0, rel=0.01)
     assert found.stored_per_second == pytest.approx(4.0, rel=0.01)
+    assert found.offered_per_second == pytest.approx(4.0, rel=0.01)
+
+
+@pytest.mark.parametrize("associations", [1, 2, 3])
+def test_exams_that_cannot_begin_are_offered_all_the_same(associations):
+    """One begins each second; an association needs 4 s for each, so some never begin."""
+    [found] = recorded([exams(1.0, 20.0, associations, how="fixed")], lambda loop: Delay(loop, fixed(1.0))).results(0.0)
+    assert found.offered_per_second == pytest.approx(4.0, rel=0.05)  # some of the last exam are late
+    assert found.offered == found.stored + found.dropped == 80
