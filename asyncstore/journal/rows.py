@@ -5,7 +5,8 @@ Rules:
 1. One statement writes many rows: SQLite gives up the GIL once a statement, and a busy event loop returns it late.
 2. A delivery that is recorded again replaces its row, and its attempts are added up. But the row of a stored file stays
    as it is if the file could not be reached (no size), or has not changed and was not stored again (it was named
-   twice): the peer holds it all the same.
+   twice): the peer holds it all the same. So does that of a file that could not be reached and whose outcome is not
+   known: the peer may hold it.
 3. What a delivery does not say stays as it was recorded: who the instance is, if nobody looked into the file; its size
    and time, if it waits; its series, if the instance is the same; its decompressed size, if the file is the same.
 4. A file that was found again and has not changed (:data:`FOUND`) keeps its state.
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from asyncstore.journal import schema
 from asyncstore.journal.ids import Ids, encoded, split
 from asyncstore.journal.uids import pack
-from asyncstore.journal.values import IS_STORED, IS_WAITING, NOT_READ, STATE_AFTER, State
+from asyncstore.journal.values import IS_STORED, IS_UNKNOWN, IS_WAITING, NOT_READ, STATE_AFTER, State
 from asyncstore.members import place_of
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _new(column: str) -> str:
 
 
 _REPLACED = ", ".join(_new(column) for column in schema.COLUMNS.split(", ")[3:] if column != "first_run")
-_REACHED = f"excluded.size IS NOT NULL OR NOT {_IS_STORED}"
+_REACHED = f"excluded.size IS NOT NULL OR excluded.{IS_STORED} OR NOT ({_IS_STORED} OR deliveries.{IS_UNKNOWN})"
 ENDED = (
     f"DO UPDATE SET {_REPLACED} WHERE ({_REACHED}) AND NOT ({_IS_STORED} AND {_IS_SAME} AND NOT excluded.{IS_STORED})"
 )

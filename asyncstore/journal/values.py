@@ -47,6 +47,7 @@ class State(IntEnum):
 IS_STORED = f"{STATE} IN ({State.STORED:d}, {State.WARNING:d})"
 """Which deliveries are stored, in a query; the name of a table and a dot may stand before it."""
 IS_WAITING = f"{STATE} = {State.WAITING:d}"
+IS_UNKNOWN = f"{STATE} = {State.UNKNOWN:d}"
 IS_NOT_SENT = f"{STATE} = {State.NOT_SENT:d}"
 
 STATE_AFTER = {

@@ -117,6 +117,23 @@ def test_a_stored_file_that_vanished_stays_stored(path):
     assert [row.state for row in read(path)] == [State.STORED, State.NOT_SENT]
 
 
+@pytest.mark.parametrize(
+    ("state", "size", "expected"),
+    [
+        (State.NOT_SENT, None, State.UNKNOWN),
+        (State.WAITING, None, State.UNKNOWN),
+        (State.NOT_SENT, 1000, State.NOT_SENT),
+        (State.STORED, None, State.STORED),
+        (State.FAILED, 1000, State.FAILED),
+    ],
+)
+def test_a_file_that_the_peer_may_hold_stays_unknown_if_it_cannot_be_reached(path, state, size, expected):
+    with begin(path) as journal:
+        journal.write([delivery("/data/a", State.UNKNOWN)])
+        journal.write([delivery("/data/a", state, size=size)])
+    assert [row.state for row in read(path)] == [expected]
+
+
 def test_a_stored_file_that_was_named_twice_stays_stored_if_it_is_not_stored_again(path):
     with begin(path) as journal:
         journal.write([delivery("/data/a"), delivery("/data/b"), delivery("/data/changed")])
