@@ -227,7 +227,7 @@ def test_a_deflated_data_set_is_sent_only_with_its_own_uids():
 
 
 def test_nothing_to_send_is_refused_with_the_first_reason(tmp_path):
-    with pytest.raises(UsageError, match="no files"):
+    with pytest.raises(UsageError, match="no file was found"):
         FromFiles([tmp_path])
     text_file(tmp_path)
     with pytest.raises(UsageError, match=r"README.txt cannot be sent: not a DICOM file"):
