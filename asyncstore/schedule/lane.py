@@ -42,7 +42,7 @@ class WorkingLane:
         self.asked: frozenset[Pair] = frozenset()
         """The pairs that its association is or was asked for."""
         self.to_ask: frozenset[Pair] = frozenset()
-        """The pairs for which it gave up its association, while no other lane has taken its room at the peer."""
+        """The pairs for which it gives up its association, while no other lane has taken its room at the peer."""
         self.selection = NOTHING
         self.answered = 0
         self.lost = 0
