@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from hashlib import sha256
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from asyncstore.journal.reading import PIECE
 from asyncstore.members import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import apsw
 
@@ -144,20 +143,30 @@ def _clashing(connection: apsw.Connection) -> Iterator[tuple[Any, ...]]:
 
 def _contents(files: list[Any], digest: Callable[[str, str | None], bytes | None]) -> list[int]:
     """For each of these files of one UID the number of its content, from 0."""
-    sizes = Counter(size for _, size, *_ in files)
-    places = [place_of(path_of(directory, name)) for *_, name, directory in files]
-    looks = [(name, size, mtime) for _, size, mtime, _, name, _ in files]
-    digests = [digest(*place) if sizes[look[1]] > 1 else b"" for place, look in zip(places, looks, strict=True)]
+    sizes = [row[1] for row in files]
+    digests = [digest(*_place(row)) if sizes.count(row[1]) > 1 else b"" for row in files]
     alike: dict[object, set[bytes]] = {}
-    for look, found in zip(looks, digests, strict=True):
+    for row, found in zip(files, digests, strict=True) if None in digests else ():
         if found is not None:
-            alike.setdefault(look, set()).add(found)
+            alike.setdefault(_look(row), set()).add(found)
     known: dict[object, int] = {}
     numbers = []
-    for number, (place, look, found) in enumerate(zip(places, looks, digests, strict=True)):
+    for number, (row, found) in enumerate(zip(files, digests, strict=True)):
         content: object = number if found is None else found
-        if found is None and look[-1] is not None and not os.path.lexists(place[0]):
-            same = alike.get(look, set())
-            content = min(same) if len(same) == 1 else look
-        numbers.append(known.setdefault((look[1], content), len(known)))
+        if found is None and row[2] is not None and not os.path.lexists(_place(row)[0]):
+            same = alike.get(_look(row), set())
+            content = min(same) if len(same) == 1 else _look(row)
+        numbers.append(known.setdefault((row[1], content), len(known)))
     return numbers
+
+
+def _place(row: Sequence[Any]) -> tuple[str, str | None]:
+    """Where a file is, as :func:`asyncstore.members.place_of` returns."""
+    *_, name, directory = row
+    return place_of(path_of(directory, name))
+
+
+def _look(row: Sequence[Any]) -> tuple[bytes, int, int]:
+    """What a file keeps when it is moved: its name, size and time."""
+    _, size, mtime, _, name, _ = row
+    return name, size, mtime
