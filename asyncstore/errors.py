@@ -233,6 +233,10 @@ class Difference(NamedTuple):
         return f"{self.fact}: recorded {recorded}, now {now}"
 
 
+ADDRESS = frozenset(("host", "port", "calling AE title", "called AE title"))
+"""The facts of a migration that say where its peer is, and under which AE titles."""
+
+
 class OtherMigration(JournalError):
     """The journal belongs to a migration with another peer, other AE titles or other changes to the data sets.
 
@@ -243,6 +247,11 @@ class OtherMigration(JournalError):
     def __init__(self, path: str, differences: tuple[Difference, ...]) -> None:
         super().__init__(path, f"it belongs to another migration ({'; '.join(map(str, differences))})")
         self.differences = differences
+
+    @property
+    def may_be_same_peer(self) -> bool:
+        """Whether only the address or the AE titles differ: the peer may have moved."""
+        return all(one.fact in ADDRESS for one in self.differences)
 
 
 class JournalWriteFailed(JournalFault):

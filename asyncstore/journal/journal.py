@@ -75,6 +75,7 @@ class Journal(Writer):
         version: str,
         command: Sequence[str] | None = None,
         allow_network: bool = False,
+        peer_moved: bool = False,
         on_failure: Callable[[JournalError], None] | None = None,
     ) -> Self:
         """Open or make the journal at ``path`` and begin a run.
@@ -85,6 +86,7 @@ class Journal(Writer):
             version: of asyncstore.
             command: the words of the command, without secrets, to be repeated later; ``None`` keeps the recorded one.
             allow_network: whether it may lie on a network file system.
+            peer_moved: whether the recorded peer has the address and the AE titles of ``migration`` from now on.
             on_failure: called once, in the journal's thread, if it can no longer be written.
 
         Raises:
@@ -107,7 +109,7 @@ class Journal(Writer):
                 with translated(path):
                     with connection:
                         if migration is not None:
-                            settings.confirm(path, connection, migration)
+                            settings.confirm(path, connection, migration, peer_moved=peer_moved)
                         versions.take_over(connection)
                         if command is not None:
                             settings.record_command(connection, tuple(command))

@@ -20,7 +20,7 @@ import os
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from asyncstore.errors import Difference, OtherMigration
+from asyncstore.errors import ADDRESS, Difference, OtherMigration
 from asyncstore.journal.querying import rows
 from asyncstore.journal.values import COMPLETED, State
 from asyncstore.named_tuple import NamedTuple
@@ -75,8 +75,10 @@ class Command(NamedTuple):
     """The directory in which it was given."""
 
 
-def confirm(path: str, connection: apsw.Connection, migration: Migration) -> None:
+def confirm(path: str, connection: apsw.Connection, migration: Migration, *, peer_moved: bool = False) -> None:
     """Record the migration, or compare it with the recorded one if anything was sent to that.
+
+    ``peer_moved``: its peer is the recorded one, with another address or other AE titles from now on.
 
     Raises:
         OtherMigration: it is another one.
@@ -90,10 +92,12 @@ def confirm(path: str, connection: apsw.Connection, migration: Migration) -> Non
     differences = tuple(
         Difference(fact, before.get(fact), now.get(fact))
         for fact in {**before, **now}
-        if before.get(fact) != now.get(fact)
+        if before.get(fact) != now.get(fact) and not (peer_moved and fact in ADDRESS)
     )
     if differences:
         raise OtherMigration(path, differences)
+    if peer_moved:
+        _set(connection, _MIGRATION, json.dumps(now))
 
 
 def migration_of(connection: apsw.Connection) -> dict[str, str]:

@@ -56,6 +56,23 @@ async def test_the_same_command_again_sends_what_is_new_or_changed_only(archive,
         assert (ran.returncode, results) == (0, {"skipped": 29, "stored": 3})
 
 
+async def test_a_journal_follows_a_peer_that_moved(archive, journal):
+    async with running_sink() as sink:
+        ran, results = await _send(sink.port, archive, journal)
+        assert (ran.returncode, results) == (0, {"stored": 30})
+    async with running_sink() as sink:
+        trees.instances(archive / "new", 2, seed=7)
+        ran, _ = await _send(sink.port, archive, journal)
+        assert ran.returncode == 1
+        assert "If it is the same peer, with another address or AE title now, add --peer-moved." in ran.err
+        ran, results = await _send(sink.port, archive, journal, "--peer-moved")
+        assert (ran.returncode, results) == (0, {"skipped": 30, "stored": 2})
+        with Reader(str(journal)) as reader:
+            assert "--peer-moved" not in reader.command.words
+        ran = await asyncstore("resume", journal)
+        assert ran.returncode == 0
+
+
 async def test_a_run_that_is_interrupted_before_it_finds_a_file_says_how_to_go_on(journal, tmp_path):
     names = tmp_path / "names"
     os.mkfifo(names)

@@ -105,7 +105,7 @@ NOT_IN_STORESCU = {
     *("--journal", "--journal-on-network", "--retry-failed", "--retry-not-sent", "--order", "--only-studies"),
     *("--only-uids", "--conflicts", "--affinity", "--metrics-port", "--metrics-host", "--metrics-file"),
     *("--retries", "--retry-statuses", "--wait-for-peer", "--limit-rate", "--limit-stores", "--max-duration"),
-    *("--time-zone", "--guard-echo", "--systemd"),
+    *("--time-zone", "--guard-echo", "--systemd", "--peer-moved"),
     *("--set", "--remove", "--uid-suffix", "--map", "--map-others", "--original-attributes", "--repair"),
     *("--archives", "--archive-ratio", "--archive-bytes", "--archive-files", "--archive-file-bytes", "--ahead"),
     *("--dicomdir",),

@@ -277,6 +277,25 @@ class TestMigration:
         with pytest.raises(OtherMigration):
             begin(path, PEER._replace(called_ae_title="OTHER"))
 
+    def test_a_peer_that_moved_has_its_new_address_from_then_on(self, path):
+        moved = PEER._replace(host="new", port=104, calling_ae_title="ME", called_ae_title="YOU")
+        make(path)
+        with pytest.raises(OtherMigration) as refused:
+            begin(path, moved)
+        assert refused.value.may_be_same_peer
+        begin(path, moved, peer_moved=True).close()
+        begin(path, moved).close()
+        with pytest.raises(OtherMigration):
+            begin(path)
+
+    def test_a_peer_that_moved_excuses_no_other_difference(self, path):
+        make(path)
+        with pytest.raises(OtherMigration) as refused:
+            begin(path, PEER._replace(host="new", editing=(("invented patients", "25"),)), peer_moved=True)
+        assert [one.fact for one in refused.value.differences] == ["invented patients"]
+        assert not refused.value.may_be_same_peer
+        make(path)
+
     def test_the_newest_command_is_kept(self, path, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         words = ["send", "--journal", "run.db", "pacs", "104", os.fsdecode(b"caf\xe9")]

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 _EDITING: tuple[Option[object], ...] = (*opt.INVENTIONS, opt.DISABLE_NEW_VR, opt.REPEAT, edit_opt.REPAIR)
 """The options that change what the peer gets, besides those of :mod:`asyncstore.cli.editing`."""
 
-_NOT_REPEATED: tuple[Option[object], ...] = (opt.JOURNAL, opt.RETRY_FAILED, opt.RETRY_NOT_SENT, opt.JOURNAL_ON_NETWORK)
-"""These are given anew to a repeated command."""
+_NOT_REPEATED: tuple[Option[object], ...] = (
+    opt.JOURNAL, opt.RETRY_FAILED, opt.RETRY_NOT_SENT, opt.JOURNAL_ON_NETWORK, opt.PEER_MOVED,
+)  # fmt: skip
+"""These are given anew to a repeated command, or concern one run only."""
 
 
 class RunJournal(NamedTuple):
@@ -101,6 +103,7 @@ def journal_of(parsed: Parsed) -> Iterator[RunJournal | None]:
         version=__version__,
         command=_repeatable(parsed.words),
         allow_network=parsed[opt.JOURNAL_ON_NETWORK],
+        peer_moved=parsed[opt.PEER_MOVED],
     ) as journal:
         recording = Recording(journal, again, parsed[opt.REPEAT])
         if selection is None:

@@ -242,6 +242,7 @@ SEND = Command(
                 opt.RETRY_FAILED,
                 opt.RETRY_NOT_SENT,
                 opt.JOURNAL_ON_NETWORK,
+                opt.PEER_MOVED,
                 opt.ORDER,
                 opt.ONLY_STUDIES,
                 opt.ONLY_UIDS,

@@ -424,6 +424,12 @@ RETRY_NOT_SENT = flag(
 JOURNAL_ON_NETWORK = flag(
     "--journal-on-network", "use the journal even if it lies on a network file system", requires=("--journal",)
 )
+PEER_MOVED = flag(
+    "--peer-moved",
+    "the journal's peer has this address and these AE titles from now on",
+    requires=("--journal",),
+    line_only=True,
+)
 ORDER = Option[str](
     "--order",
     Choice("ORDER", ("walk", "newest", "oldest", "largest", "list")),
