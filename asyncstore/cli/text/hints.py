@@ -234,10 +234,11 @@ def _other_migration(error: errors.OtherMigration) -> str:
         return "A journal keeps no values of --set: give the whole command again, or keep them in a file for --config."
     if any(one.fact == "--map" and one.recorded and one.now for one in error.differences):
         return "The table has changed. Put the recorded one back, or use another --journal for the new one."
-    other = f"Use another --journal for this one. asyncstore resume {error.path} repeats the recorded command."
+    resume = f"asyncstore resume {error.path} repeats the recorded command."
     if error.may_be_same_peer:
-        return f"If it is the same peer, with another address or AE title now, add --peer-moved. {other}"
-    return other
+        same = "If it is the same peer, with another address or AE title now, add --peer-moved."
+        return f"{same} Otherwise use another --journal. {resume}"
+    return f"Use another --journal for this one. {resume}"
 
 
 def _no_run(error: errors.NoRun) -> str:
