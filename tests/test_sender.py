@@ -885,16 +885,17 @@ async def test_a_slow_consumer_gets_all_of_it(files):
         assert taken == count == sink.tally.instances
 
 
+def _in_two_parts(first, goes_on, rest):
+    """Paths of which the rest is found when the event is set."""
+    yield from first
+    goes_on.wait(GUARD)
+    yield from rest
+
+
 async def test_consumers_that_share_the_outcomes_of_a_run_all_go_on_to_its_end(files):
     has_taken = threading.Event()
-
-    def paths():
-        yield files[0]
-        has_taken.wait(GUARD)
-        yield files[1]
-
     async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
-        run = sender.send(paths())
+        run = sender.send(_in_two_parts(files[:1], has_taken, files[1:2]))
 
         async def consume():
             taken = 0
@@ -911,14 +912,8 @@ async def test_consumers_that_share_the_outcomes_of_a_run_all_go_on_to_its_end(f
 
 async def test_consumers_that_share_the_outcomes_of_a_run_lose_none(files):
     has_taken, have_both = threading.Event(), asyncio.Barrier(2)
-
-    def paths():
-        yield from files[:5]
-        has_taken.wait(GUARD)
-        yield from files[5:10]
-
     async with asyncio.timeout(GUARD), Sink(port=0) as sink, Sender("127.0.0.1", sink.port, associations=1) as sender:
-        run = sender.send(paths())
+        run = sender.send(_in_two_parts(files[:5], has_taken, files[5:10]))
 
         async def consume():
             taken = []
@@ -947,14 +942,9 @@ async def test_a_slow_peer_holds_the_walk_back(files):
 async def test_paths_may_come_from_a_generator_that_blocks(files):
     """The loop goes on meanwhile, and what came before is sent."""
     goes_on = threading.Event()
-
-    def slowly():
-        yield files[0]
-        goes_on.wait(GUARD)
-        yield files[1]
-
+    paths = _in_two_parts(files[:1], goes_on, files[1:2])
     async with nothing_left_behind(), Sink(port=0) as sink, Sender("127.0.0.1", sink.port) as sender:
-        finishing = asyncio.create_task(finish(sender.send(slowly())))
+        finishing = asyncio.create_task(finish(sender.send(paths)))
         await until(lambda: sink.tally.instances == 1)
         goes_on.set()
         assert (await finishing).results == {Result.STORED: 2}

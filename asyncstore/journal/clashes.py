@@ -6,7 +6,7 @@ Rules:
 2. Files with the same SOP instance UID clash: files with the same bytes are duplicates, others conflict. Their sizes
    tell most of them apart; only files of equal size are read. Clashes are found with one sort of all UIDs, because an
    index of them would cost 50 bytes a row.
-3. A file that is gone has the bytes of one with its UID, name, size and time, if there is one: it was moved.
+3. A file that is gone counts as moved if another one has its UID, name, size and time: both have the same bytes.
 4. What is known of a clash holds for the files as the walk found them (UID, size, time), and for no others.
 5. A catalogue is complete if each walk that was begun for it has ended. Sources name the walks.
 """

@@ -5,8 +5,8 @@ Rules:
 1. One statement writes many rows: SQLite gives up the GIL once a statement, and a busy event loop returns it late.
 2. A delivery that is recorded again replaces its row, and its attempts are added up. But the row of a stored file stays
    as it is if the file could not be reached (no size), or has not changed and was not stored again (it was named
-   twice): the peer holds it all the same. So does that of a file that could not be reached and whose outcome is not
-   known: the peer may hold it.
+   twice): the peer holds it all the same. The row of a file whose outcome is not
+   known stays too if the file could not be reached: the peer may hold it.
 3. What a delivery does not say stays as it was recorded: who the instance is, if nobody looked into the file; its size
    and time, if it waits; its series, if the instance is the same; its decompressed size, if the file is the same.
 4. A file that was found again and has not changed (:data:`FOUND`) keeps its state.

@@ -6,7 +6,8 @@ Rules:
    it; deliveries, in which there may be several damaged places, also directory by directory. What that does not reach
    is read page by page (:mod:`asyncstore.journal.pages`).
 2. Rows that cannot be read are left out: their instances are sent again. Rows whose directory is lost
-   are set apart (:mod:`asyncstore.journal.homeless`). Then the files of no walk are known to the last.
+   are set apart (:mod:`asyncstore.journal.homeless`). Then no walk counts as
+   ended: some of its files may have no row.
 3. A row is taken only if its values can be those of a delivery. SQLite has no checksums, so a changed digit within a
    row is not noticed. Where a file ends within a page SQLite reads zeros: such a row is one that waits.
 """

@@ -7,7 +7,8 @@ Rules:
 2. ``scan`` has no peer: the first run that sends something fixes it. So a mistyped AE title costs no catalogue.
 3. The newest command that sends is kept, with the directory it was given in, so that it can be repeated. The caller
    removes secrets first.
-4. Sources of runs that did not complete are kept, until one does that walks them, or a directory around them.
+4. The sources of a run that did not complete are kept until a run completes that walks them, or a
+   directory around them.
 5. Other facts are kept under a name (:func:`keep`): the first value stays.
 6. New values of elements may be names of patients. A journal keeps a keyed digest of them, which shows whether they are
    the same.

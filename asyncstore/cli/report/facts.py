@@ -61,7 +61,7 @@ class Facts(NamedTuple):
     """The facts of each migration that the journals belong to."""
     journals: list[str]
     sources: list[str]
-    """Those of which files may not be counted, because their run was cut short."""
+    """The sources whose run was cut short: files of them may be missing in the counts."""
     running: list[Run]
     """The runs that go on."""
     speed: Speed | None
@@ -137,7 +137,7 @@ def gather(readers: Sequence[Reader]) -> Facts:
 
 
 def _unfinished_sources(readers: Sequence[Reader], sums: Account, running: Sequence[Run]) -> Iterator[str]:
-    """The sources of which files may not be counted: those of a last run that has found all files are."""
+    """The sources whose run was cut short. Where the last run found all files, the rest counts as waiting."""
     counted = {(run.journal, run.number) for run in sums.last_runs if run.is_walked or run in running}
     for reader in readers:
         walks = reader.unfinished_walks.items()

@@ -6,6 +6,7 @@ histogram     times in buckets of HdrHistogram, and their percentiles
 recorder      takes what the driver measures
 phase_run     the counts of one phase
 kind_tally    its stores by kind, and in groups of kinds
+tenths        whether it changed over its time
 presence      whether the peer was there until its end
 document      the values of all results
 naming        the names of phases and statuses for people

@@ -22,10 +22,11 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
-from asyncstore.load.results.document import POINT_COUNTS, Drift, Generator, Groups, PhaseResult, Point, Split, Tenth
+from asyncstore.load.results.document import POINT_COUNTS, Generator, Groups, PhaseResult, Point, Split
 from asyncstore.load.results.histogram import Histogram, buckets, total_of, width_at
 from asyncstore.load.results.kind_tally import KindTally, groups_of
 from asyncstore.load.results.presence import Presence
+from asyncstore.load.results.tenths import Tenths
 from asyncstore.model import Result
 from asyncstore.named_tuple import NamedTuple
 from asyncstore.protocol.status import SUCCESS, result_of
@@ -37,14 +38,6 @@ if TYPE_CHECKING:
 
 MOST_POINTS: Final = 1200
 """As many as a plot has room for."""
-
-_TENTHS: Final = 10
-_SHORTEST_DRIFT: Final = 60.0
-"""Seconds of a phase; the tenths of shorter ones are too short to tell a drift from noise."""
-_FEWEST_FOR_DRIFT: Final = 100
-"""Stored instances in a tenth: fewer have no 99th percentile."""
-_CONSTANT: Final = 0.3
-"""An open load whose first and last tenth differ by more than this share is a ramp, which cannot drift."""
 
 _INSTANT: Final = 1e-9
 """Seconds of a phase that has just begun: rates need some."""
@@ -139,9 +132,9 @@ class PhaseRun:
         self._awaits_first = finds_idle and not phase.is_open
         """Whether no response of a closed load has come that found an idle peer."""
         self._first_answer = -math.inf
-        """When it came."""
+        """When the first response came that found an idle peer."""
         self._first_times: list[_Times] = []
-        """Of the stored instances whose stores had begun then."""
+        """The stored instances whose stores had begun before that."""
         self._is_over = False
         self._pending = 0
         """Instances that were offered and have not ended."""
@@ -150,7 +143,7 @@ class PhaseRun:
         self._step = max(1, math.ceil(phase.seconds / MOST_POINTS))
         self._points: list[Point] = []
         self._open: defaultdict[int, _Open] = defaultdict(_Open)
-        self._tenths = [Histogram() for _ in range(_TENTHS)]
+        self._tenths = Tenths(phase, self._step)
 
     def point_at(self, at: float) -> _Open:
         """The point of this time."""
@@ -268,7 +261,7 @@ class PhaseRun:
 
     def _count(self, samples: Sequence[Sample], index: int) -> None:
         point = self._open[index]
-        tenth = self._tenth_at(index)
+        tenth = self._tenths.at(index)
         by_kind: defaultdict[int, list[Sample]] = defaultdict(list)
         for sample in samples:
             by_kind[sample.kind].append(sample)
@@ -346,14 +339,6 @@ class PhaseRun:
                 Interval(self.phase, self.began - self._origin + second, self._step, point.latency, closed)
             )
 
-    def _tenth_at(self, index: int) -> Histogram | None:
-        """The tenth to which a point belongs; ``None``: the phase is short or over."""
-        second = index * self._step
-        return self._tenths[self._tenth_of(second)] if _SHORTEST_DRIFT <= self.phase.seconds > second else None
-
-    def _tenth_of(self, second: float) -> int:
-        return min(int(second / self.phase.seconds * _TENTHS), _TENTHS - 1)
-
     def end(self, at: float) -> None:
         """Close all points: nothing more will be counted."""
         self._is_over = True
@@ -415,7 +400,7 @@ class PhaseRun:
                 lag=self.lag,
                 lateness=self.late,
             ),
-            drift=self._drift(),
+            drift=self._tenths.drift(self._points),
             began=self.began - self._origin,
             lost_after=lost_after,
         )
@@ -430,31 +415,6 @@ class PhaseRun:
         for kind, begun, ended in self._first_times:
             in_time[kind] += self._share_of(min(begun, ended - usual[kind]), ended)
         return in_time
-
-    def _drift(self) -> Drift | None:
-        if self.phase.seconds < _SHORTEST_DRIFT:
-            return None
-        members: list[list[Point]] = [[] for _ in range(_TENTHS)]
-        for point in self._points:
-            if point.second < self.phase.seconds:
-                members[self._tenth_of(point.second)].append(point)
-        fewest = len(members[0]) - 1  # 62 s have 7 points in the first tenth, and 6 in others
-        whole = [number for number in range(_TENTHS) if len(members[number]) >= fewest]
-        last = whole[-1] if whole else 0
-        if last < _TENTHS // 2 or min(self._tenths[0].count, self._tenths[last].count) < _FEWEST_FOR_DRIFT:
-            return None
-        offered = [sum(point.offered for point in members[number]) / len(members[number]) for number in (0, last)]
-        if self.phase.is_open and max(offered) - min(offered) > _CONSTANT * max(offered):
-            return None
-        tenths = tuple(self._tenth(number, members[number]) for number in range(last + 1))
-        return Drift(first=tenths[0], last=tenths[-1], tenths=tenths)
-
-    def _tenth(self, number: int, points: Sequence[Point]) -> Tenth:
-        seconds = float(len(points) * self._step)
-        p50, p99 = self._tenths[number].percentiles((50.0, 99.0))
-        return Tenth(
-            seconds=seconds, stored_per_second=sum(point.taken for point in points) / seconds, p50=p50, p99=p99
-        )
 
 
 def _is_stored(sample: Sample) -> bool:

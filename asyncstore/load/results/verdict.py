@@ -339,7 +339,7 @@ def _longest_pause(phase: PhaseResult) -> tuple[float, float]:
 
 
 def _of_knee(knee: Knee | None) -> Iterator[str]:
-    """With how many associations the throughput stops to grow, if it is not the best step, which has its own line."""
+    """With how many associations the throughput stops growing, if it is not the best step, which has its own line."""
     if knee is None:
         return
     step = next((step for step in knee.steps if step.associations == knee.associations), None)
