@@ -74,7 +74,7 @@ def memory(folder):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (trees.empty_file, "not a DICOM file"),
+        (trees.empty_file, "it is empty"),
         (trees.random_bytes, "not a DICOM file"),
         (trees.text_file, "not a DICOM file"),
         (trees.prefix_only, "no data set after its file meta information"),

@@ -69,7 +69,7 @@ _META_GROUP = 0x0002
 _ANY_SIZE = 1 << 62
 _NOT_DICOM = "not a DICOM file"
 _ARCHIVE = "not a DICOM file: it is an archive"
-_EMPTY = "not a DICOM file: it is empty"
+_EMPTY = "it is empty"
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd")
 """How zip, gzip and Zstandard begin."""
 _IMPLICIT_BIG = "a data set in implicit VR big endian, for which DICOM has no transfer syntax"
